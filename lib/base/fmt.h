@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A printf into a fixed buffer that allocates nothing and calls nothing.
+ *
+ * Knows %s %c %d %u %x %p %% with the length l / z, a minimum width, a leading
+ * '-' (left) or '0'. Always terminates; returns the length written (without
+ * the NUL), never more than size - 1.
+ */
+#ifndef STELE_BASE_FMT_H
+#define STELE_BASE_FMT_H
+
+#include <stdarg.h>
+
+#include "base/compiler.h"
+
+size_t fmt_vprint(char *buf, size_t size, const char *fmt, va_list ap);
+size_t fmt_print(char *buf, size_t size, const char *fmt, ...) __printf_like(3, 4);
+
+#endif

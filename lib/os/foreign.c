@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/foreign.h"
+
+#include "os/os.h"
+
+extern void __libc_free(void *) __weak_ref;
+extern void *__libc_realloc(void *, size_t) __weak_ref;
+
+/* The public shape of libc's block header, as its debuggers rely on it. */
+#define WORD		sizeof(size_t)
+#define PREV_INUSE	1u
+#define IS_MMAPPED	2u
+#define FLAGS		7u
+#define MIN_CHUNK	(4 * WORD)
+#define MAX_CHUNK	(1ul << 46)
+
+static size_t size_word(const void *p)
+{
+	return *(const size_t *)((uintptr_t)p - WORD);
+}
+
+static bool plausible(size_t word)
+{
+	size_t size = word & ~(size_t)FLAGS;
+
+	return size >= MIN_CHUNK && size < MAX_CHUNK && IS_ALIGNED(size, 2 * WORD);
+}
+
+bool foreign_is_libc(const void *p)
+{
+	uintptr_t at = (uintptr_t)p;
+	size_t word;
+
+	if (!&__libc_free || !IS_ALIGNED(at, 2 * WORD) || at >= 1ul << 47 ||
+	    at < 2 * os_page_size())
+		return false;
+	if (!os_is_mapped((void *)(at - 2 * WORD)))
+		return false;
+	word = size_word(p);
+	if (!plausible(word))
+		return false;
+	if (word & IS_MMAPPED) {
+		size_t before = *(const size_t *)(at - 2 * WORD);
+		size_t total = before + (word & ~(size_t)FLAGS);
+
+		return IS_ALIGNED(at - 2 * WORD - before, os_page_size()) &&
+		       IS_ALIGNED(total, os_page_size()) && total >= os_page_size();
+	}
+
+	/* A live block's successor says that its predecessor is in use. */
+	uintptr_t next = at + (word & ~(size_t)FLAGS);
+
+	if (!os_is_mapped((void *)(next - WORD)))
+		return false;
+	word = size_word((void *)next);
+	return (word & PREV_INUSE) && (word & ~(size_t)FLAGS) < MAX_CHUNK &&
+	       (word & ~(size_t)FLAGS) >= 2 * WORD;
+}
+
+void foreign_free(void *p)
+{
+	__libc_free(p);
+}
+
+void *foreign_realloc(void *p, size_t size)
+{
+	return __libc_realloc(p, size);
+}
+
+size_t foreign_size(const void *p)
+{
+	size_t word = size_word(p);
+
+	return (word & ~(size_t)FLAGS) - (word & IS_MMAPPED ? 2 * WORD : WORD);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/lock.h"
+
+#include "os/bug.h"
+#include "os/os.h"
+
+#define SPINS	100
+
+__cold_path void lock_wait(struct lock *l)
+{
+	for (int i = 0; i < SPINS; i++) {
+		uint32_t free_word = 0;
+
+		cpu_relax();
+		if (READ_ONCE(l->word) == 0 &&
+		    __atomic_compare_exchange_n(&l->word, &free_word, 1, false,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return;
+	}
+	/* Taking it as 2 may wake one sleeper too many, never one too few. */
+	while (__atomic_exchange_n(&l->word, 2, __ATOMIC_ACQUIRE) != 0)
+		os_futex_wait(&l->word, 2);
+}
+
+__cold_path void lock_wake(struct lock *l)
+{
+	os_futex_wake(&l->word, 1);
+}
+
+#ifdef STELE_DEBUG
+
+static __thread uint32_t held;	/* one bit per rank this thread holds */
+
+void lock_note_acquire(const struct lock *l)
+{
+	if (held >> l->rank)
+		bug("lock order: rank %u taken while holding %x", l->rank, held);
+	held |= 1u << l->rank;
+}
+
+void lock_note_release(const struct lock *l)
+{
+	if (!(held & (1u << l->rank)))
+		bug("lock order: rank %u released but not held", l->rank);
+	held &= ~(1u << l->rank);
+}
+
+#endif

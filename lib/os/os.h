@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contract with the operating system: everything that the library asks of
+ * the kernel goes through here, so that a test can put a fake underneath.
+ *
+ * Conventions: functions that can fail return 0 or a negative errno value and
+ * store their result through the last argument, which they leave alone on
+ * failure. errno itself is never changed. Addresses and lengths are multiples
+ * of os_page_size() unless stated. Nothing here allocates or takes a lock.
+ */
+#ifndef STELE_OS_OS_H
+#define STELE_OS_OS_H
+
+#include <sys/types.h>
+
+#include "base/compiler.h"
+
+/* The system's page size (4, 16 or 64 KiB), asked once. */
+size_t os_page_size(void);
+
+/*
+ * Move the program break by @delta bytes (any number, may be negative) and
+ * store the old break. Goes through libc's sbrk, because libc remembers the
+ * break and other callers of sbrk must not be handed our memory.
+ */
+int os_sbrk(intptr_t delta, void **old_break);
+
+/* Fresh zeroed private memory, or with OS_HUGE from the hugetlb pool. */
+#define OS_HUGE		1u
+int os_map(size_t len, unsigned flags, void **addr);
+int os_unmap(void *addr, size_t len);
+/* Resize a mapping; it may move. Its contents move along. */
+int os_remap(void *addr, size_t old_len, size_t new_len, void **new_addr);
+
+/* Give the pages back; the range stays mapped and reads as zero. */
+int os_purge(void *addr, size_t len);
+/* Transparent huge pages for the range: on (true) or off. */
+int os_thp(void *addr, size_t len, bool on);
+
+/* 1 when the page of @addr is mapped, 0 when not. */
+int os_is_mapped(const void *addr);
+
+/*
+ * rseq fences: os_fence_init() announces the intent once per process (and
+ * again in a fork child); os_fence(cpu) returns when no thread is inside a
+ * restartable sequence that began before, on @cpu, or on any CPU when -1.
+ */
+int os_fence_init(void);
+int os_fence(int cpu);
+/*
+ * The rseq area that libc registers for every thread: its offset from the
+ * thread pointer, and whether the kernel keeps mm_cid there. False: libc does
+ * not. os_rseq_own() is the same for an area of ours, which each thread must
+ * join() by itself, once; false: the kernel refuses.
+ */
+bool os_rseq_area(ptrdiff_t *offset, bool *mm_cid);
+bool os_rseq_own(ptrdiff_t *offset, bool *mm_cid);
+bool os_rseq_join(void);
+
+/* One more than the largest CPU number that can exist; CPUs we may run on. */
+unsigned os_cpu_ids(void);
+unsigned os_cpus(void);
+
+/* Let another thread run. */
+void os_yield(void);
+
+/* Sleep while *word == value; may return early. */
+void os_futex_wait(uint32_t *word, uint32_t value);
+void os_futex_wake(uint32_t *word, int waiters);
+
+/* Write all of it, retrying short writes and EINTR. */
+void os_write(int fd, const void *buf, size_t len);
+/* A private copy of @fd, far above what programs use; or -errno. */
+int os_dup(int fd);
+int os_pid(void);
+int os_tid(void);
+uint64_t os_clock_ns(void);
+uint64_t os_auxv(unsigned long type);
+
+/* The environment, also before libc has set environ. NULL: not known yet. */
+char **os_environ(void);
+bool os_secure(void);
+
+_Noreturn void os_abort(void);
+
+/* Run by thread exit code: true while the process never had a second thread. */
+bool os_single_threaded(void);
+
+#endif

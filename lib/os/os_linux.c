@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* The OS seam on Linux. The only file that enters the kernel. */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "os/syscall.h"
+
+/* linux/membarrier.h of old distributions lacks these. */
+#define FENCE_RSEQ		(1 << 7)
+#define FENCE_RSEQ_REGISTER	(1 << 8)
+#define FENCE_FLAG_CPU		1
+
+/* What ld.so left: the address of argc. Known before environ is. */
+extern void *__libc_stack_end __weak_ref;
+extern char __libc_single_threaded __weak_ref;
+
+size_t os_page_size(void)
+{
+	static size_t size;
+
+	if (unlikely(!size)) {
+		size_t s = (size_t)os_auxv(AT_PAGESZ);
+
+		size = s ? s : 4096;
+	}
+	return size;
+}
+
+int os_sbrk(intptr_t delta, void **old_break)
+{
+#if defined(__GLIBC__)
+	int saved = errno;
+	void *old = sbrk(delta);
+	int err = errno;
+
+	errno = saved;
+	if (old == (void *)-1)
+		return err ? -err : -ENOMEM;
+	*old_break = old;
+	return 0;
+#else
+	/* Elsewhere libc keeps the break for itself. */
+	(void)delta;
+	(void)old_break;
+	return -ENOMEM;
+#endif
+}
+
+static int map_result(long ret, void **addr)
+{
+	if (ret < 0 && ret > -4096)
+		return (int)ret;
+	*addr = (void *)ret;
+	return 0;
+}
+
+int os_map(size_t len, unsigned flags, void **addr)
+{
+	int mf = MAP_PRIVATE | MAP_ANONYMOUS;
+
+	if (flags & OS_HUGE)
+		mf |= MAP_HUGETLB;
+	return map_result(raw_syscall6(SYS_mmap, 0, (long)len, PROT_READ | PROT_WRITE,
+				       mf, -1, 0), addr);
+}
+
+int os_unmap(void *addr, size_t len)
+{
+	return (int)raw_syscall(SYS_munmap, addr, len, 0, 0);
+}
+
+int os_remap(void *addr, size_t old_len, size_t new_len, void **new_addr)
+{
+	return map_result(raw_syscall(SYS_mremap, addr, old_len, new_len, MREMAP_MAYMOVE),
+			  new_addr);
+}
+
+int os_purge(void *addr, size_t len)
+{
+	return (int)raw_syscall(SYS_madvise, addr, len, MADV_DONTNEED, 0);
+}
+
+int os_thp(void *addr, size_t len, bool on)
+{
+	return (int)raw_syscall(SYS_madvise, addr, len,
+				on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0);
+}
+
+int os_is_mapped(const void *addr)
+{
+	unsigned char vec[1];
+	uintptr_t page = ALIGN_DOWN((uintptr_t)addr, os_page_size());
+	long ret = raw_syscall(SYS_mincore, page, 1, vec, 0);
+
+	/* A refused call must not turn every foreign pointer into an error. */
+	return ret == 0 || (ret != -ENOMEM && ret != -EINVAL);
+}
+
+int os_fence_init(void)
+{
+	return (int)raw_syscall(SYS_membarrier, FENCE_RSEQ_REGISTER, 0, 0, 0);
+}
+
+int os_fence(int cpu)
+{
+	return (int)raw_syscall(SYS_membarrier, FENCE_RSEQ,
+				cpu >= 0 ? FENCE_FLAG_CPU : 0, cpu >= 0 ? cpu : 0, 0);
+}
+
+static unsigned cpu_mask(uint64_t *mask, size_t bytes)
+{
+	long ret = raw_syscall(SYS_sched_getaffinity, 0, bytes, mask, 0);
+
+	return ret > 0 ? (unsigned)ret : 0;
+}
+
+unsigned os_cpu_ids(void)
+{
+	uint64_t mask[128];
+	unsigned bytes = cpu_mask(mask, sizeof(mask));
+
+	return bytes ? bytes * 8 : 64;
+}
+
+unsigned os_cpus(void)
+{
+	uint64_t mask[128];
+	unsigned bytes = cpu_mask(mask, sizeof(mask));
+	unsigned n = (unsigned)bits_count(mask, 0, bytes * 8);
+
+	return n ? n : 1;
+}
+
+void os_yield(void)
+{
+	raw_syscall(SYS_sched_yield, 0, 0, 0, 0);
+}
+
+void os_futex_wait(uint32_t *word, uint32_t value)
+{
+	raw_syscall(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value, 0);
+}
+
+void os_futex_wake(uint32_t *word, int waiters)
+{
+	raw_syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, waiters, 0);
+}
+
+void os_write(int fd, const void *buf, size_t len)
+{
+	const char *p = buf;
+
+	while (len) {
+		long n = raw_syscall(SYS_write, fd, p, len, 0);
+
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		p += n;
+		len -= (size_t)n;
+	}
+}
+
+int os_dup(int fd)
+{
+	return (int)raw_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 700, 0);
+}
+
+int os_pid(void)
+{
+	return (int)raw_syscall(SYS_getpid, 0, 0, 0, 0);
+}
+
+int os_tid(void)
+{
+	return (int)raw_syscall(SYS_gettid, 0, 0, 0, 0);
+}
+
+uint64_t os_clock_ns(void)
+{
+	struct timespec ts = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t os_auxv(unsigned long type)
+{
+	int saved = errno;
+	unsigned long v = getauxval(type);
+
+	errno = saved;
+	return v;
+}
+
+char **os_environ(void)
+{
+	if (environ)
+		return environ;
+	if (&__libc_stack_end && __libc_stack_end) {
+		long argc = *(long *)__libc_stack_end;
+
+		return (char **)__libc_stack_end + 1 + argc + 1;
+	}
+	return NULL;
+}
+
+bool os_secure(void)
+{
+	return os_auxv(AT_SECURE) != 0;
+}
+
+void os_abort(void)
+{
+	abort();
+}
+
+bool os_single_threaded(void)
+{
+	return &__libc_single_threaded && __libc_single_threaded;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* Restartable sequences: whose registration, and where its area is. */
+#include "os/os.h"
+#include "os/syscall.h"
+
+#ifndef SYS_rseq
+#if defined(__x86_64__)
+#define SYS_rseq 334
+#else
+#define SYS_rseq 293
+#endif
+#endif
+
+#define AT_RSEQ_SIZE	27	/* AT_RSEQ_FEATURE_SIZE, Linux 6.3 */
+#define MM_CID_END	28	/* mm_cid occupies bytes 24..27 of the area */
+#define AREA_BYTES	32
+#define CPU_ID_NONE	(-1)
+#define CPU_ID_REFUSED	(-2)
+
+#if defined(__x86_64__)
+#define SIGNATURE	0x53053053
+#elif defined(__aarch64__)
+#define SIGNATURE	0xd428bc00
+#endif
+
+/* glibc 2.35 and later. Size 0: it registered nothing. */
+extern const ptrdiff_t __rseq_offset __weak_ref;
+extern const unsigned __rseq_size __weak_ref;
+
+struct area {
+	uint32_t cpu_id_start;
+	int32_t cpu_id;
+	uint64_t rseq_cs;
+	uint32_t flags, node_id, mm_cid, pad;
+} __attribute__((aligned(AREA_BYTES)));
+static_assert(sizeof(struct area) == AREA_BYTES, "what the kernel accepts");
+
+static __thread struct area own = { .cpu_id = CPU_ID_NONE };
+
+static bool has_mm_cid(void)
+{
+	return os_auxv(AT_RSEQ_SIZE) >= MM_CID_END;
+}
+
+bool os_rseq_area(ptrdiff_t *offset, bool *mm_cid)
+{
+	if (!&__rseq_size || !&__rseq_offset || !__rseq_size)
+		return false;
+	*offset = __rseq_offset;
+	*mm_cid = has_mm_cid();
+	return true;
+}
+
+bool os_rseq_own(ptrdiff_t *offset, bool *mm_cid)
+{
+	if (!os_rseq_join())
+		return false;
+	*offset = (char *)&own - (char *)__builtin_thread_pointer();
+	*mm_cid = has_mm_cid();
+	return true;
+}
+
+bool os_rseq_join(void)
+{
+	if (own.cpu_id >= 0)
+		return true;
+	if (own.cpu_id == CPU_ID_REFUSED)
+		return false;
+	if (raw_syscall(SYS_rseq, &own, AREA_BYTES, 0, SIGNATURE)) {
+		own.cpu_id = CPU_ID_REFUSED;
+		return false;
+	}
+	return true;
+}

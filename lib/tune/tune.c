@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "tune/tune.h"
+
+#include "os/bug.h"
+
+#define DYNAMIC_MAX	(32u << 20)	/* largest freed block that moves the threshold */
+
+struct tune_values tune = {
+#define TUNE(field, type, def, ...) .field = (def),
+#include "tune/tune.def"
+#undef TUNE
+};
+
+const struct tunable tunables[NR_TUNABLES] = {
+#define TUNE(field, ty, def, lo, hi, opt, environment, glibc_name, text) \
+	[TUNE_ID_##field] = { .name = #field, .type = (ty), .min = (lo), .max = (hi), \
+			      .mallopt = (opt), .env = (environment), \
+			      .glibc = (glibc_name), .help = (text) },
+#include "tune/tune.def"
+#undef TUNE
+};
+
+static_assert(sizeof(tune) == NR_TUNABLES * sizeof(uint64_t), "one word per tunable");
+
+static uint8_t sources[NR_TUNABLES];
+static bool fixed;		/* the dynamics are off, once and for all */
+
+static uint64_t *slot(enum tune_id id)
+{
+	return (uint64_t *)&tune + id;
+}
+
+uint64_t tune_value(enum tune_id id)
+{
+	return READ_ONCE(*slot(id));
+}
+
+enum tune_source tune_source(enum tune_id id)
+{
+	return sources[id];
+}
+
+bool tune_set(enum tune_id id, uint64_t value, enum tune_source source)
+{
+	if (value < tunables[id].min || value > tunables[id].max)
+		return false;
+	switch (id) {
+	case TUNE_ID_trim_threshold:
+	case TUNE_ID_top_pad:
+	case TUNE_ID_mmap_threshold:
+	case TUNE_ID_mmap_max:
+		WRITE_ONCE(fixed, true);
+		break;
+	default:
+		break;
+	}
+	WRITE_ONCE(*slot(id), value);
+	sources[id] = (uint8_t)source;
+	return true;
+}
+
+static bool is_stop(char c, const char *stops)
+{
+	if (!c)
+		return true;
+	for (; *stops; stops++) {
+		if (c == *stops)
+			return true;
+	}
+	return false;
+}
+
+static int digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return 99;
+}
+
+static bool parse_number(const char *s, const char *stops, uint64_t *out)
+{
+	uint64_t v = 0, unit = 1;
+	bool neg = false;
+	int base = 10;
+
+	if (*s == '-' || *s == '+')
+		neg = *s++ == '-';
+	if (s[0] == '0' && (s[1] == 'x' || s[1] == 'X')) {
+		base = 16;
+		s += 2;
+	} else if (s[0] == '0') {
+		base = 8;
+	}
+	if (digit(*s) >= base)
+		return false;
+	for (; digit(*s) < base; s++) {
+		if (__builtin_mul_overflow(v, (uint64_t)base, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)digit(*s), &v))
+			return false;
+	}
+	switch (*s) {
+	case 'k': case 'K':
+		unit = 1ull << 10;
+		break;
+	case 'm': case 'M':
+		unit = 1ull << 20;
+		break;
+	case 'g': case 'G':
+		unit = 1ull << 30;
+		break;
+	default:
+		break;
+	}
+	if (unit > 1)
+		s++;
+	if (!is_stop(*s, stops) || __builtin_mul_overflow(v, unit, &v))
+		return false;
+	/* -1 means "as large as can be", as in mallopt(M_TRIM_THRESHOLD, -1). */
+	*out = neg ? 0 - v : v;
+	return true;
+}
+
+/* The choices open the help text: "a|b|c: ...". */
+static bool parse_choice(const char *help, const char *s, const char *stops, uint64_t *out)
+{
+	uint64_t n = 0;
+
+	for (const char *c = help; *c; c++) {
+		const char *t = s;
+
+		while (*c == *t && *c != '|' && *c != ':') {
+			c++;
+			t++;
+		}
+		if ((*c == '|' || *c == ':') && is_stop(*t, stops)) {
+			*out = n;
+			return true;
+		}
+		while (*c != '|' && *c != ':')
+			c++;
+		if (*c == ':')
+			break;
+		n++;
+	}
+	return false;
+}
+
+bool tune_set_text(enum tune_id id, const char *text, const char *stops,
+		   enum tune_source source)
+{
+	const struct tunable *t = &tunables[id];
+	uint64_t v = 0;
+	bool ok;
+
+	if (t->type == TUNE_CHOICE)
+		ok = parse_choice(t->help, text, stops, &v) ||
+		     parse_number(text, stops, &v);
+	else
+		ok = parse_number(text, stops, &v);
+	if (ok && tune_set(id, v, source))
+		return true;
+
+	char shown[33];
+	size_t n = 0;
+
+	while (n < sizeof(shown) - 1 && !is_stop(text[n], stops)) {
+		shown[n] = text[n];
+		n++;
+	}
+	shown[n] = '\0';
+	warn("%s: bad value '%s', keeping %lu", t->name, shown, (unsigned long)*slot(id));
+	return false;
+}
+
+int tune_mallopt(int param, int value)
+{
+	for (int id = 0; id < NR_TUNABLES; id++) {
+		if (!tunables[id].mallopt || tunables[id].mallopt != param)
+			continue;
+		/* As glibc: sizes are cast, counts keep their low bits. */
+		uint64_t v = tunables[id].type == TUNE_SIZE ? (uint64_t)(int64_t)value :
+							      (uint32_t)value & INT32_MAX;
+
+		return tune_set((enum tune_id)id, v, TUNE_MALLOPT);
+	}
+	return 1;
+}
+
+bool tune_is_dynamic(void)
+{
+	return !READ_ONCE(fixed);
+}
+
+void tune_note_unmap(size_t size)
+{
+	if (READ_ONCE(fixed) || size > DYNAMIC_MAX || size < tune.mmap_threshold)
+		return;
+	/* One past, so that the next request of this size is served from a zone. */
+	WRITE_ONCE(tune.mmap_threshold, size + 1);
+	WRITE_ONCE(tune.trim_threshold, 2 * (uint64_t)size);
+}

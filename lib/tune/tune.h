@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* Tunables: values, where each came from, and how to set them. */
+#ifndef STELE_TUNE_TUNE_H
+#define STELE_TUNE_TUNE_H
+
+#include "base/compiler.h"
+
+enum tune_type { TUNE_SIZE, TUNE_INT, TUNE_CHOICE };
+
+enum tune_source {
+	TUNE_DEFAULT,
+	TUNE_ENVIRONMENT,	/* MALLOC_..._ variable */
+	TUNE_GLIBC,		/* GLIBC_TUNABLES */
+	TUNE_CONF,		/* STELE_CONF */
+	TUNE_MALLOPT,
+};
+
+enum tune_id {
+#define TUNE(field, ...) TUNE_ID_##field,
+#include "tune/tune.def"
+#undef TUNE
+	NR_TUNABLES,
+};
+
+/* Read by anybody with READ_ONCE, written by tune_set alone. */
+struct tune_values {
+#define TUNE(field, ...) uint64_t field;
+#include "tune/tune.def"
+#undef TUNE
+};
+
+extern struct tune_values tune;
+
+enum percpu_choice { PERCPU_AUTO, PERCPU_LOCKED, PERCPU_RSEQ };
+enum stats_choice { STATS_OFF, STATS_EXIT };
+
+struct tunable {
+	const char *name;
+	enum tune_type type;
+	uint64_t min, max;
+	int mallopt;			/* 0: none */
+	const char *env, *glibc;	/* NULL: none */
+	const char *help;
+};
+
+extern const struct tunable tunables[NR_TUNABLES];
+
+uint64_t tune_value(enum tune_id id);
+enum tune_source tune_source(enum tune_id id);
+
+/* Store a value. False, nothing changed and no message: out of range. */
+bool tune_set(enum tune_id id, uint64_t value, enum tune_source source);
+
+/*
+ * Parse "123", "0x7f", "64K", "rseq"... up to the first character of @stops or
+ * NUL, and store. A malformed value: one warning line, the old value kept.
+ */
+bool tune_set_text(enum tune_id id, const char *text, const char *stops,
+		   enum tune_source source);
+
+/* mallopt(3): 1 on success or an unknown parameter, 0 on a refused value. */
+int tune_mallopt(int param, int value);
+
+/* Read MALLOC_*_, GLIBC_TUNABLES and STELE_CONF, in this order. */
+void tune_read_environment(char **envp);
+
+/*
+ * The mmap and trim thresholds follow freed mappings until the program or the
+ * environment sets any of trim_threshold, top_pad, mmap_threshold, mmap_max.
+ */
+bool tune_is_dynamic(void);
+/* A mapped block of @size bytes was freed. */
+void tune_note_unmap(size_t size);
+
+#endif
