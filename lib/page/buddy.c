@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The buddy allocator.
+ *
+ * 1. Concept. A free block of order o is 2^o pages, aligned to its size; its
+ *    buddy is the block whose number differs in the lowest bit. A block whose
+ *    buddy is free too merges with it at once, up to order 10 (4 MiB).
+ *
+ * 2. Representation. One bit per block and order in the section's bitmaps,
+ *    set exactly while that block is free *as a block of that order*. Two
+ *    summary levels make "the lowest free block" three tzcnt; a bitmap over
+ *    the zone's sections makes it five. No free page's memory and no
+ *    descriptor is touched, so freeing does not pull cache lines in.
+ *
+ *      zone   avail_top ->  avail[section]
+ *      section       top -> level[word]  -> free[block]
+ *
+ * 3. Placement. Smallest order that fits, lowest address in it: the heap
+ *    stays dense, its top free for trimming, and touched pages come first.
+ *
+ * 4. Locking. zone_lock throughout.
+ *
+ * Invariants: bits of different orders never cover the same page; no two
+ * buddies below order 10 are both free; z->free counts the pages of all bits.
+ */
+#include "base/bits.h"
+#include "os/bug.h"
+#include "page/zone.h"
+
+/* Orders lie one behind the other in section->free; 9 and 10 have a word each. */
+static inline uint64_t *order_map(struct section *s, unsigned order)
+{
+	size_t total = 2 * SECTION_WORDS;
+
+	return s->free + (order == MAX_ORDER ? total - 1 : total - (total >> order));
+}
+static_assert(SECTION_WORDS >> 9 == 1, "order 9 has one word, order 10 the spare one");
+
+static inline bool block_is_free(struct section *s, unsigned order, size_t i)
+{
+	return bits_test(order_map(s, order), i);
+}
+
+static void block_insert(struct section *s, unsigned order, size_t i)
+{
+	struct zone *z = s->zone;
+	size_t w = i / 64;
+
+	debug_check(!block_is_free(s, order, i));
+	bits_set(order_map(s, order), i);
+	bits_set(s->level[order], w);
+	s->top[order] |= 1ull << (w / 64);
+	bits_set(z->avail[order], s->index);
+	bits_set(z->avail_top[order], s->index / 64);
+	z->nr_blocks[order]++;
+}
+
+static void block_remove(struct section *s, unsigned order, size_t i)
+{
+	struct zone *z = s->zone;
+	uint64_t *map = order_map(s, order);
+	size_t w = i / 64;
+
+	debug_check(block_is_free(s, order, i));
+	bits_clear(map, i);
+	z->nr_blocks[order]--;
+	if (map[w])
+		return;
+	bits_clear(s->level[order], w);
+	if (s->level[order][w / 64])
+		return;
+	s->top[order] &= ~(1ull << (w / 64));
+	if (s->top[order])
+		return;
+	bits_clear(z->avail[order], s->index);
+	if (!z->avail[order][s->index / 64])
+		bits_clear(z->avail_top[order], s->index / 64);
+}
+
+/* One naturally aligned block inside one section. */
+static void free_block(struct section *s, size_t page, unsigned order)
+{
+	size_t i = page >> order;
+
+	while (order < MAX_ORDER && block_is_free(s, order, i ^ 1)) {
+		block_remove(s, order, i ^ 1);
+		i >>= 1;
+		order++;
+	}
+	block_insert(s, order, i);
+}
+
+static void count(struct section *s, size_t page, size_t npages, bool freed)
+{
+	size_t touched = bits_count(s->touched, page, page + npages);
+
+	if (freed) {
+		s->zone->free += npages;
+		s->zone->free_touched += touched;
+	} else {
+		s->zone->free -= npages;
+		s->zone->free_touched -= touched;
+	}
+}
+
+void buddy_free(pfn_t pfn, size_t npages)
+{
+	while (npages) {
+		struct section *s = section_of(pfn);
+		size_t page = pfn - s->base;
+		size_t n = MIN(npages, SECTION_PAGES - page);
+
+		pfn += n;
+		npages -= n;
+		count(s, page, n, true);
+		while (n) {
+			unsigned order = MIN(bit_last(n), (unsigned)MAX_ORDER);
+
+			if (page)
+				order = MIN(order, bit_first(page));
+			free_block(s, page, order);
+			page += 1ul << order;
+			n -= 1ul << order;
+		}
+	}
+}
+
+static struct section *lowest_section(struct zone *z, unsigned order)
+{
+	for (size_t t = 0; t < ARRAY_SIZE(z->avail_top[0]); t++) {
+		if (z->avail_top[order][t]) {
+			size_t w = t * 64 + bit_first(z->avail_top[order][t]);
+
+			return z->sections[w * 64 + bit_first(z->avail[order][w])];
+		}
+	}
+	return NULL;
+}
+
+static size_t lowest_block(struct section *s, unsigned order)
+{
+	size_t l = bit_first(s->top[order]);
+	size_t w = l * 64 + bit_first(s->level[order][l]);
+
+	return w * 64 + bit_first(order_map(s, order)[w]);
+}
+
+pfn_t buddy_alloc(struct zone *z, unsigned order)
+{
+	for (unsigned o = order; o <= MAX_ORDER; o++) {
+		struct section *s;
+		size_t i;
+
+		if (!z->nr_blocks[o])
+			continue;
+		s = lowest_section(z, o);
+		i = lowest_block(s, o);
+		block_remove(s, o, i);
+		/* Keep the lower half, give the upper back, down to the order. */
+		while (o > order) {
+			o--;
+			i <<= 1;
+			block_insert(s, o, i | 1);
+		}
+		count(s, i << order, 1ul << order, false);
+		return s->base + (i << order);
+	}
+	return 0;
+}
+
+pfn_t buddy_alloc_exact(struct zone *z, size_t npages, unsigned align_order)
+{
+	unsigned order = MAX(log2_ceil(npages), align_order);
+	pfn_t pfn = buddy_alloc(z, order);
+
+	if (pfn && npages < 1ul << order)
+		buddy_free(pfn + npages, (1ul << order) - npages);
+	return pfn;
+}
+
+/* The section that holds the pages right behind this one, in any zone. */
+static struct section *next_section(const struct section *s)
+{
+	return section_of(s->base + SECTION_PAGES);
+}
+
+/* Largest blocks in a row from block @i of @s on, up to @want. */
+static size_t row_length(struct section *s, size_t i, size_t want)
+{
+	size_t n = 0;
+
+	while (s && n < want) {
+		if (!block_is_free(s, MAX_ORDER, i))
+			break;
+		n++;
+		if (++i == NR_SUBS) {
+			s = next_section(s);
+			i = 0;
+		}
+	}
+	return n;
+}
+
+pfn_t buddy_alloc_contig(struct zone *z, size_t npages, size_t align)
+{
+	size_t want = (npages + MAX_BLOCK - 1) / MAX_BLOCK;
+
+	if (z->nr_blocks[MAX_ORDER] < want)
+		return 0;
+	for (size_t k = 0; k < z->nr_sections; k++) {
+		struct section *s = z->sections[k];
+
+		if (!s->top[MAX_ORDER])
+			continue;
+		for (size_t i = 0; i < NR_SUBS; i++) {
+			pfn_t pfn = s->base + i * MAX_BLOCK;
+			size_t row;
+
+			if (!IS_ALIGNED(pfn, align) || !block_is_free(s, MAX_ORDER, i))
+				continue;
+			row = row_length(s, i, want);
+			if (row == want && buddy_take(pfn, npages))
+				return pfn;
+			i += row;
+		}
+	}
+	return 0;
+}
+
+static bool find_in(struct section *s, size_t page, size_t *start, unsigned *order)
+{
+	for (unsigned o = 0; o <= MAX_ORDER; o++) {
+		if (block_is_free(s, o, page >> o)) {
+			*start = page >> o << o;
+			*order = o;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool buddy_find(pfn_t pfn, pfn_t *start, unsigned *order)
+{
+	struct section *s = section_of(pfn);
+	size_t page;
+
+	if (!s || !find_in(s, pfn - s->base, &page, order))
+		return false;
+	*start = s->base + page;
+	return true;
+}
+
+bool buddy_take(pfn_t pfn, size_t npages)
+{
+	pfn_t end = pfn + npages, start;
+	unsigned order;
+
+	for (pfn_t p = pfn; p < end; p = start + (1ul << order)) {
+		if (!buddy_find(p, &start, &order))
+			return false;
+	}
+	for (pfn_t p = pfn; p < end;) {
+		struct section *s = section_of(p);
+		pfn_t block_end;
+
+		buddy_find(p, &start, &order);
+		block_end = start + (1ul << order);
+		block_remove(s, order, (start - s->base) >> order);
+		count(s, start - s->base, 1ul << order, false);
+		/* What the block has outside of the range goes back. */
+		if (start < p)
+			buddy_free(start, p - start);
+		if (block_end > end)
+			buddy_free(end, block_end - end);
+		p = block_end;
+	}
+	return true;
+}
+
+size_t buddy_run_below(pfn_t end)
+{
+	pfn_t pfn = end;
+
+	for (;;) {
+		pfn_t start;
+		unsigned order;
+
+		if (!pfn || !buddy_find(pfn - 1, &start, &order) ||
+		    start + (1ul << order) != pfn)
+			return end - pfn;
+		pfn = start;
+	}
+}

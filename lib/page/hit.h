@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the hit paths of malloc and free read, in one place, so that one base
+ * register reaches all of it. Written only when modes or the window change.
+ *
+ * Closed (size_limit and pages 0): every request takes the slow path. So it is
+ * before initialisation, without restartable sequences, while blocks are being
+ * perturbed, and while a vfork child is alive.
+ *
+ * The hit paths read it with plain loads: each field is a word, and a value
+ * that is out of date is a miss or still right (see window in section.h).
+ */
+#ifndef STELE_PAGE_HIT_H
+#define STELE_PAGE_HIT_H
+
+#include "base/compiler.h"
+
+#define HIT_SIZES	1024	/* malloc's hit path serves up to this */
+#define MAX_CPU_IDS	4096
+
+struct region;
+
+struct hit {
+	size_t size_limit;	/* malloc serves smaller requests */
+	size_t pages;		/* window.pages, or 0 */
+	uint8_t *map;		/* window.map */
+	uintptr_t base;		/* window.base */
+	ptrdiff_t area;		/* this thread's rseq area, from its pointer */
+	ptrdiff_t number;	/* ditto: the CPU number or mm_cid to use */
+
+	/* Never NULL in use: the empty region where a CPU has none, or is stopped. */
+	struct region *region[MAX_CPU_IDS];
+	uint8_t class[HIT_SIZES + 1];	/* size -> class */
+} __cacheline;
+
+extern struct hit hit;
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page allocator's front: order of service over zones and growth.
+ *
+ *	1 a free run of ZONE_BRK	2 growth of the break
+ *	3 a free run of ZONE_MMAP	4 a new chunk
+ *
+ * 3 comes before 2 when ZONE_MMAP has pages: whoever has grown it found the
+ * break stuck, and reuse is cheaper than growth.
+ *
+ * Locking: takes zone_lock; callers may hold any lock of lower rank.
+ */
+#include "page/page.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "os/bug.h"
+#include "os/os.h"
+#include "page/reclaim.h"
+#include "page/zone.h"
+
+static pfn_t take_free(struct zone *z, size_t npages, size_t align)
+{
+	if (npages > MAX_BLOCK || align > MAX_BLOCK)
+		return buddy_alloc_contig(z, npages, align);
+	return buddy_alloc_exact(z, npages, log2_ceil(align));
+}
+
+static pfn_t alloc_locked(size_t npages, size_t align)
+{
+	pfn_t pfn = take_free(&zones[ZONE_BRK], npages, align);
+
+	if (!pfn && zones[ZONE_MMAP].present)
+		pfn = take_free(&zones[ZONE_MMAP], npages, align);
+	if (!pfn)
+		pfn = zone_brk_grow(&zones[ZONE_BRK], npages, align);
+	if (!pfn)
+		pfn = zone_mmap_grow(&zones[ZONE_MMAP], npages, align);
+	return pfn;
+}
+
+void *page_alloc(size_t npages, size_t align, struct page **page)
+{
+	pfn_t pfn;
+
+	if (!npages || npages >> (47 - PAGE_SHIFT) || align >> (47 - PAGE_SHIFT))
+		return NULL;
+	lock_acquire(&zone_lock);
+	pfn = alloc_locked(npages, align);
+	lock_release(&zone_lock);
+	if (!pfn)
+		return NULL;
+	*page = page_of(pfn);
+	(*page)->npages = (uint32_t)npages;
+	return pfn_addr(pfn);
+}
+
+/* Remember which pages of a run that is being freed may be other than zero. */
+static void note_written(pfn_t pfn, size_t npages)
+{
+	while (npages) {
+		struct section *s = section_of(pfn);
+		size_t i = pfn - s->base, n = MIN(npages, SECTION_PAGES - i);
+
+		bits_set_range(s->touched, i, i + n);
+		pfn += n;
+		npages -= n;
+	}
+}
+
+void page_free(void *addr, size_t npages, size_t written)
+{
+	pfn_t pfn = addr_pfn(addr);
+
+	page_of(pfn)->state = PG_NONE;
+	lock_acquire(&zone_lock);
+	note_written(pfn, written);
+	buddy_free(pfn, npages);
+	reclaim_after_free(pfn, npages);
+	lock_release(&zone_lock);
+}
+
+bool page_extend(void *addr, size_t old_pages, size_t new_pages)
+{
+	pfn_t next = addr_pfn(addr) + old_pages;
+	size_t more = new_pages - old_pages;
+	struct zone *z = &zones[ZONE_BRK];
+	bool done;
+
+	lock_acquire(&zone_lock);
+	done = buddy_take(next, more);
+	if (!done && next <= z->end && z->end - buddy_run_below(z->end) <= next &&
+	    next + more > z->end) {
+		/* At the top of the heap: move the break for what is missing. */
+		pfn_t run = zone_brk_grow(z, more, 1);
+
+		done = run == next;
+		if (run && !done)
+			buddy_free(run, more);
+	}
+	lock_release(&zone_lock);
+	return done;
+}
+
+void page_zero(void *addr, size_t npages)
+{
+	pfn_t pfn = addr_pfn(addr), end = pfn + npages;
+
+	while (pfn < end) {
+		struct section *s = section_of(pfn);
+		size_t stop = MIN(end - s->base, SECTION_PAGES);
+		size_t i = pfn - s->base;
+
+		while ((i = bits_next(s->touched, i, stop, true)) < stop) {
+			size_t e = bits_next(s->touched, i, stop, false);
+
+			memset(pfn_addr(s->base + i), 0, (e - i) << PAGE_SHIFT);
+			i = e;
+		}
+		pfn = s->base + stop;
+	}
+}
+
+void *page_alloc_meta(size_t npages)
+{
+	struct page *page;
+	void *p = page_alloc(npages, 1, &page);
+
+	if (p) {
+		page->state = PG_META;
+		page_zero(p, npages);
+	}
+	return p;
+}
+
+void page_free_meta(void *addr, size_t npages)
+{
+	page_free(addr, npages, npages);
+}
+
+void page_set_class(void *addr, size_t npages, unsigned class)
+{
+	pfn_t pfn = addr_pfn(addr);
+
+	while (npages) {
+		struct section *s = section_of(pfn);
+		size_t i = pfn - s->base, n = MIN(npages, SECTION_PAGES - i);
+		uint8_t *map = s->classmap + i;
+
+		for (size_t k = 0; k < n; k++)
+			WRITE_ONCE(map[k], (uint8_t)class);
+		pfn += n;
+		npages -= n;
+	}
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pages: the unit of all book-keeping, and their descriptors.
+ *
+ * A page is 4 KiB whatever the system's page size is. Every page of a zone has
+ * a 64-byte descriptor. Only the first descriptor of a run in use has a state;
+ * a slab uses the others of its run for its object bitmap, elsewhere they are
+ * unused. Free pages need no descriptor at all: the buddy lives in bitmaps.
+ *
+ * Order of service: page_alloc() takes from ZONE_BRK, then ZONE_MMAP.
+ */
+#ifndef STELE_PAGE_PAGE_H
+#define STELE_PAGE_PAGE_H
+
+#include "base/compiler.h"
+
+#define PAGE_SHIFT	12
+#define PAGE_SIZE	(1ul << PAGE_SHIFT)
+#define MAX_ORDER	10
+#define NR_ORDERS	(MAX_ORDER + 1)
+#define MAX_BLOCK	(1ul << MAX_ORDER)	/* pages of the largest block */
+
+typedef uintptr_t pfn_t;			/* address >> PAGE_SHIFT; 0: none */
+
+/* What the class map says of a page: a slab class, or one of these. */
+#define CLASS_NONE	0	/* free, ours for book-keeping, or not ours */
+#define CLASS_LARGE	63	/* first page of a run handed to the program */
+#define NR_CLASSES	64
+
+enum page_state {
+	PG_NONE,	/* free, inside a run, or never ours */
+	PG_SLAB,	/* see slab/slab.h */
+	PG_LARGE,	/* npages handed to the program */
+	PG_META,	/* npages of the library's own */
+};
+
+struct page {
+	uint8_t state;		/* enum page_state; owner of the run */
+	uint8_t order;
+	uint8_t class;
+	uint8_t flags;
+	uint32_t npages;	/* length of the run */
+	uint64_t words[7];
+};
+static_assert(sizeof(struct page) == 64, "one cache line per page");
+
+static inline pfn_t addr_pfn(const void *addr)
+{
+	return (uintptr_t)addr >> PAGE_SHIFT;
+}
+
+static inline void *pfn_addr(pfn_t pfn)
+{
+	return (void *)(pfn << PAGE_SHIFT);
+}
+
+static inline size_t bytes_pages(size_t bytes)
+{
+	return (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+}
+
+/*
+ * @npages contiguous pages whose address is a multiple of @align pages (a power
+ * of two); NULL when no zone can give them. The descriptor of the first page is
+ * stored in *@page. Contents are undefined where touched, zero elsewhere.
+ */
+void *page_alloc(size_t npages, size_t align, struct page **page);
+
+/*
+ * Give a run back. The owner says how many of its leading pages may have been
+ * written since they were allocated; the rest keep their state.
+ */
+void page_free(void *addr, size_t npages, size_t written);
+
+/* Grow a run in place; false: the pages behind it are not to be had. */
+bool page_extend(void *addr, size_t old_pages, size_t new_pages);
+
+/* Zero the run, without touching pages that read as zero already. */
+void page_zero(void *addr, size_t npages);
+
+/* Pages for the library's own structures: zeroed, never NULL-tested cheaply. */
+void *page_alloc_meta(size_t npages);
+void page_free_meta(void *addr, size_t npages);
+
+/* Set the class of a run's pages. The owner of the run calls it. */
+void page_set_class(void *addr, size_t npages, unsigned class);
+
+#endif

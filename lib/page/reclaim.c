@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reclaim.
+ *
+ * 1. The top of ZONE_BRK. Once the program has set any of glibc's parameters,
+ *    the free() that makes the top exceed trim_threshold moves the break down
+ *    to top_pad, in that very call. Otherwise the top is treated like the rest.
+ *
+ * 2. The rest. Free touched pages are what costs memory. Above a watermark,
+ *    max(64 MiB, 1/4 of the pages in use), whoever frees gives pages back until
+ *    3/4 of the watermark remain: largest blocks first, highest address first
+ *    (the buddy hands out the lowest), a bounded number per pass.
+ *
+ * 3. A block under purge is out of the buddy, so that the lock can be dropped
+ *    during the system call; it goes back as untouched.
+ *
+ * Locking: zone_lock, dropped around madvise.
+ */
+#include "page/reclaim.h"
+
+#include "base/bits.h"
+#include "os/os.h"
+#include "page/zone.h"
+#include "tune/tune.h"
+
+#define WATERMARK_MIN	(64ul << 20 >> PAGE_SHIFT)
+#define PASS_BLOCKS	16	/* blocks purged by one free() */
+#define PURGE_ORDER	4	/* smaller blocks are worth no system call */
+
+static size_t watermark(const struct zone *z)
+{
+	return MAX(WATERMARK_MIN, (z->present - z->free) / 4);
+}
+
+/* Drop what is not a whole system page; nothing left: *from == *to. */
+static void round_inward(pfn_t *from, pfn_t *to)
+{
+	size_t unit = os_page_size() >> PAGE_SHIFT;
+
+	*from = ALIGN_UP(*from, unit);
+	*to = MAX(ALIGN_DOWN(*to, unit), *from);
+}
+
+/* Purge the touched pages of a block that the caller has taken. */
+static size_t purge_block(struct zone *z, struct section *s, size_t page, size_t npages)
+{
+	size_t i = page, end = page + npages, purged = 0;
+
+	while ((i = bits_next(s->touched, i, end, true)) < end) {
+		size_t e = bits_next(s->touched, i, end, false);
+		pfn_t from = s->base + i, to = s->base + e;
+
+		i = e;
+		round_inward(&from, &to);
+		if (from == to)
+			continue;
+		lock_release(&zone_lock);
+		int err = os_purge(pfn_addr(from), (to - from) << PAGE_SHIFT);
+		lock_acquire(&zone_lock);
+		z->nr_purge++;
+		if (!err)
+			purged += bits_clear_range(s->touched, from - s->base, to - s->base);
+	}
+	return purged;
+}
+
+/* The highest free block of @order below *@pos that has touched pages. */
+static bool find_touched(struct zone *z, unsigned order, pfn_t *pos)
+{
+	for (size_t k = z->nr_sections; k-- > 0;) {
+		struct section *s = z->sections[k];
+		size_t n = SECTION_PAGES >> order;
+
+		if (!s->top[order] || s->base >= *pos)
+			continue;
+		if (*pos < s->base + SECTION_PAGES)
+			n = (*pos - s->base) >> order;
+		while (n-- > 0) {
+			pfn_t start;
+			unsigned o;
+
+			/* Skip a word of the bitmap at a time where it is empty. */
+			if (!bits_test(s->level[order], n / 64)) {
+				n = ALIGN_DOWN(n, 64);
+				continue;
+			}
+			if (!buddy_find(s->base + (n << order), &start, &o) || o != order ||
+			    !bits_count(s->touched, n << order, (n + 1) << order))
+				continue;
+			*pos = s->base + (n << order);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Purge until @target free touched pages remain, at most @blocks blocks. */
+static size_t purge_zone(struct zone *z, size_t target, unsigned lowest_order, size_t blocks)
+{
+	size_t purged = 0;
+
+	for (unsigned order = NR_ORDERS; order-- > lowest_order;) {
+		pfn_t pos = ~(pfn_t)0;
+
+		while (z->free_touched > target && blocks &&
+		       z->nr_blocks[order] && find_touched(z, order, &pos)) {
+			struct section *s = section_of(pos);
+
+			if (!buddy_take(pos, 1ul << order))
+				break;
+			purged += purge_block(z, s, pos - s->base, 1ul << order);
+			buddy_free(pos, 1ul << order);
+			blocks--;
+		}
+	}
+	return purged;
+}
+
+static void trim_top(struct zone *z, pfn_t end)
+{
+	size_t threshold = tune.trim_threshold;
+
+	if (tune_is_dynamic() || threshold == SIZE_MAX)
+		return;
+	/* Only a free that reaches the top can have made the excess. */
+	if (end + buddy_run_below(z->end) < z->end)
+		return;
+	if (zone_brk_excess(z) >= threshold)
+		zone_brk_trim(z, tune.top_pad);
+}
+
+void reclaim_after_free(pfn_t pfn, size_t npages)
+{
+	struct zone *z = section_of(pfn)->zone;
+	size_t mark;
+
+	if (z == &zones[ZONE_BRK] && pfn < z->end)
+		trim_top(z, pfn + npages);
+	/* -1 is "never give back", for the inside as for the top. */
+	if (!tune_is_dynamic() && tune.trim_threshold == SIZE_MAX)
+		return;
+	mark = MAX(watermark(z), z->purge_floor);
+	if (likely(z->free_touched <= mark))
+		return;
+	/* Nothing to be had (locked memory, fragments): wait for twice as much. */
+	if (!purge_zone(z, mark - mark / 4, PURGE_ORDER, PASS_BLOCKS))
+		z->purge_floor = 2 * z->free_touched;
+	else
+		z->purge_floor = 0;
+}
+
+size_t reclaim_bound(void)
+{
+	return (READ_ONCE(zones[ZONE_BRK].present) + READ_ONCE(zones[ZONE_MMAP].present))
+	       << PAGE_SHIFT;
+}
+
+bool reclaim_all(size_t pad)
+{
+	size_t given = 0;
+
+	lock_acquire(&zone_lock);
+	given += zone_brk_trim(&zones[ZONE_BRK], pad);
+	for (unsigned i = 0; i < NR_ZONES; i++) {
+		/* Each block at most once: a refused purge must not spin. */
+		given += purge_zone(&zones[i], 0, 0, SIZE_MAX);
+	}
+	lock_release(&zone_lock);
+	return given != 0;
+}

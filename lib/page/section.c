@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "page/section.h"
+
+#define LEAF_BITS	10
+#define ROOT_SHIFT	LEAF_SHIFT
+#define ROOT_ENTRIES	(1ul << (47 - SECTION_SHIFT - LEAF_BITS))
+
+typedef struct section *leaf_t[1 << LEAF_BITS];
+static_assert(LEAF_SHIFT == SECTION_SHIFT + LEAF_BITS - PAGE_SHIFT, "one leaf's reach");
+static_assert(sizeof(leaf_t) == LEAF_PAGES * PAGE_SIZE, "a leaf fills its pages");
+
+/* Zone locks to write (each entry belongs to one zone), anybody reads. */
+static leaf_t *root[ROOT_ENTRIES];
+
+struct window window = { .closed = true };
+struct hit hit;
+
+struct section *section_of(pfn_t pfn)
+{
+	size_t r = pfn >> ROOT_SHIFT;
+
+	if (r >= ROOT_ENTRIES)
+		return NULL;
+
+	leaf_t *leaf = load_acquire(&root[r]);	/* pairs with section_set_leaf */
+
+	if (!leaf)
+		return NULL;
+	/* pairs with section_publish */
+	return load_acquire(&(*leaf)[(pfn / SECTION_PAGES) & ((1 << LEAF_BITS) - 1)]);
+}
+
+struct page *page_of(pfn_t pfn)
+{
+	struct section *s = section_of(pfn);
+
+	if (!s)
+		return NULL;
+
+	size_t i = pfn - s->base;
+
+	if (!(READ_ONCE(s->present[i / 64]) >> (i & 63) & 1))
+		return NULL;
+	return s->memmap[i / SUB_PAGES] + i % SUB_PAGES;
+}
+
+bool section_leaf_missing(pfn_t pfn)
+{
+	return pfn >> ROOT_SHIFT < ROOT_ENTRIES && !root[pfn >> ROOT_SHIFT];
+}
+
+void section_set_leaf(pfn_t pfn, void *pages)
+{
+	leaf_t *none = NULL;
+
+	/* The other zone may have been faster: then these pages stay unused. */
+	__atomic_compare_exchange_n(&root[pfn >> ROOT_SHIFT], &none, (leaf_t *)pages, false,
+				    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
+static struct section **leaf_slot(pfn_t pfn)
+{
+	return &(*root[pfn >> ROOT_SHIFT])[(pfn / SECTION_PAGES) & ((1 << LEAF_BITS) - 1)];
+}
+
+void section_publish(struct section *s)
+{
+	store_release(leaf_slot(s->base), s);
+}
+
+void section_unpublish(struct section *s)
+{
+	store_release(leaf_slot(s->base), NULL);
+}
+
+void window_close(bool closed)
+{
+	WRITE_ONCE(window.closed, closed);
+	hit.base = window.base;
+	WRITE_ONCE(hit.map, window.map);
+	store_release(&hit.pages, closed ? 0 : window.pages);
+}
+
+void window_set_map(uint8_t *map, size_t capacity)
+{
+	window.capacity = capacity;
+	store_release(&window.map, map);
+	store_release(&hit.map, map);
+	hit.base = window.base;
+}
+
+void window_set_pages(size_t pages)
+{
+	store_release(&window.pages, pages);
+	if (!READ_ONCE(window.closed))
+		store_release(&hit.pages, pages);
+}

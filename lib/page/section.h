@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sections: from an address to what we know about its page.
+ *
+ * A section is 128 MiB of address space with everything that the page layer
+ * keeps about it. Its descriptors (memmap) come in subsections of 4 MiB, one
+ * largest buddy block each, so that a small heap has small tables.
+ *
+ *	address  |47 ......... 37|36 ....... 27|26 ... 22|21 .. 12|11 .. 0|
+ *	          root[]           leaf[]        memmap[]  page     offset
+ *	                           -> struct section
+ *
+ * Nothing is reserved up front: sections, leaves and memmaps are carved out of
+ * the zone that they describe when it grows (see zone.c).
+ *
+ * The window. Almost every block lies in the break zone, and that is one
+ * range of addresses. Its class maps are one array, so that the hit path of
+ * free() needs a subtraction, a shift and a compare instead of the walk above:
+ *
+ *	class = window.map[(addr - window.base) >> PAGE_SHIFT]
+ *
+ * When the zone outgrows the array, a larger copy takes its place: the map is
+ * published before the page count that lets a reader use it; the old map stays
+ * readable for ever (all of them together are as large as the last).
+ */
+#ifndef STELE_PAGE_SECTION_H
+#define STELE_PAGE_SECTION_H
+
+#include "page/hit.h"
+#include "page/page.h"
+
+#define SECTION_SHIFT	27
+#define SECTION_PAGES	(1ul << (SECTION_SHIFT - PAGE_SHIFT))
+#define SUB_PAGES	MAX_BLOCK
+#define NR_SUBS		(SECTION_PAGES / SUB_PAGES)
+#define MEMMAP_PAGES	(SUB_PAGES * sizeof(struct page) / PAGE_SIZE)
+#define CLASSMAP_PAGES	(SECTION_PAGES / PAGE_SIZE)
+#define SECTION_WORDS	(SECTION_PAGES / 64)
+
+struct zone;
+
+/* All fields: zone lock to write; the pointers are constant once published. */
+struct section {
+	pfn_t base;
+	struct zone *zone;
+	uint32_t index;			/* in zone->sections[] */
+	uint8_t *classmap;		/* one byte per page; written by a run's owner */
+	struct page *memmap[NR_SUBS];	/* NULL: the subsection is not ours */
+
+	/* Free blocks: a bit per block and order, with two summaries above. */
+	uint64_t top[NR_ORDERS];	/* bit w: level[order][w] != 0 */
+	uint64_t level[NR_ORDERS][SECTION_WORDS / 64];
+	uint64_t free[2 * SECTION_WORDS];
+
+	uint64_t touched[SECTION_WORDS];	/* page may hold other than zeros */
+	uint64_t present[SECTION_WORDS];	/* page belongs to the zone */
+};
+
+struct window {
+	uintptr_t base;		/* constant once pages != 0 */
+	size_t pages;		/* entries of map that may be read */
+	uint8_t *map;
+	size_t capacity;	/* entries of map */
+	bool closed;		/* hit.pages is kept at 0 */
+};
+
+extern struct window window;
+
+/* The section of a page, or NULL. Lock-free. */
+struct section *section_of(pfn_t pfn);
+/* The descriptor of a page, or NULL when no zone has it. Lock-free. */
+struct page *page_of(pfn_t pfn);
+
+/* Pages for tables that section_add() would need on top of the section. */
+#define LEAF_SHIFT	(SECTION_SHIFT + 10 - PAGE_SHIFT)
+bool section_leaf_missing(pfn_t pfn);
+#define LEAF_PAGES	2
+void section_set_leaf(pfn_t pfn, void *pages);
+void section_publish(struct section *s);
+void section_unpublish(struct section *s);
+
+/* Let hit paths use the window, or send all of them down the slow path. */
+void window_close(bool closed);
+void window_set_map(uint8_t *map, size_t capacity);
+void window_set_pages(size_t pages);
+
+/* The class of any address; CLASS_NONE when it is not ours. */
+static inline unsigned class_of(const void *addr)
+{
+	size_t i = ((uintptr_t)addr - window.base) >> PAGE_SHIFT;
+	unsigned class;
+
+	if (likely(i < load_acquire(&window.pages))) {
+		class = READ_ONCE(READ_ONCE(window.map)[i]);
+		if (likely(class))
+			return class;
+	}
+
+	/* Also where a chunk of ZONE_MMAP lies inside of the window's range. */
+	struct section *s = section_of(addr_pfn(addr));
+
+	return s ? READ_ONCE(s->classmap[addr_pfn(addr) - s->base]) : CLASS_NONE;
+}
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Blocks with a mapping of their own: requests of at least mmap_threshold
+ * bytes, as long as mmap_max allows. The block is the whole mapping.
+ */
+#ifndef STELE_PAGE_VMALLOC_H
+#define STELE_PAGE_VMALLOC_H
+
+#include "os/lock.h"
+#include "page/page.h"
+
+struct vmalloc_stats {
+	size_t count, bytes;		/* now */
+	size_t max_count, max_bytes;
+};
+
+/* May another block be mapped? */
+bool vmalloc_allowed(void);
+/* @align in bytes, a power of two. NULL: no memory. Zeroed. */
+void *vmalloc_alloc(size_t size, size_t align);
+/* Length of the block at @addr; 0: no such block. */
+size_t vmalloc_size(const void *addr);
+/* The block that @addr points into, NULL: none. Slow; for reports. */
+void *vmalloc_block_of(const void *addr, size_t *size);
+/* Was a mapped block at this very address freed lately? For reports. */
+bool vmalloc_was_freed(const void *addr);
+/* Unmap; false: no such block, nothing done. */
+bool vmalloc_free(void *addr);
+/* Resize by mremap; NULL: no memory, block unchanged. Contents move along. */
+void *vmalloc_resize(void *addr, size_t size);
+struct vmalloc_stats vmalloc_stats(void);
+
+extern struct lock vmalloc_lock;
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Zones: where pages come from. Private to lib/page, tests and observers.
+ *
+ *	ZONE_BRK	one range that grows and shrinks with the break
+ *	ZONE_MMAP	chunks by mmap, for when the break cannot move
+ *
+ * A section belongs to the zone that first had a page in it; where the break
+ * and a chunk meet in one section, its free pages are kept in that zone's
+ * bitmaps whichever way they came. One lock covers all zones.
+ *
+ * Layout of a growth that needs new tables ("memmap on memory"):
+ *
+ *	|-- carve: header, sections, memmaps, maps --|-- pages for the buddy --|
+ *
+ * Carves of the break zone form a stack by address. What a carve describes
+ * lies at or above it, so trimming the break may drop it together with all
+ * that it describes, unless it is pinned (it holds a leaf or the window map).
+ */
+#ifndef STELE_PAGE_ZONE_H
+#define STELE_PAGE_ZONE_H
+
+#include "os/lock.h"
+#include "page/section.h"
+
+#define MAX_SECTIONS	8192	/* 1 TiB per zone */
+
+/* Kept in the descriptor of the carve's first page. */
+struct carve {
+	struct carve *below;	/* NULL: the first */
+	pfn_t start, end;
+	bool pinned;
+};
+static_assert(sizeof(struct carve) <= sizeof(((struct page *)0)->words), "fits");
+
+/* Protected by zone_lock throughout; counters may be read without. */
+struct zone {
+	const char *name;
+	uint32_t nr_sections;
+	struct section *sections[MAX_SECTIONS];	/* ZONE_BRK: by address */
+
+	/* Which sections have a free block of an order, with a summary. */
+	uint64_t avail[NR_ORDERS][MAX_SECTIONS / 64];
+	uint64_t avail_top[NR_ORDERS][MAX_SECTIONS / 64 / 64];
+
+	size_t nr_blocks[NR_ORDERS];	/* free blocks */
+	size_t present;			/* pages in the zone, tables included */
+	size_t free;			/* pages in the buddy */
+	size_t free_touched;		/* of these: touched */
+	size_t meta;			/* pages in carves */
+
+	/* ZONE_BRK only. */
+	pfn_t end;			/* one past our last page; 0: no page yet */
+	uintptr_t brk;			/* the break as we left it */
+	struct carve *top_carve;
+
+	size_t purge_floor;		/* free_touched must exceed it; see reclaim.c */
+	size_t nr_grow, nr_trim, nr_purge;	/* system calls made */
+	size_t max_present;
+};
+
+enum zone_id { ZONE_BRK, ZONE_MMAP, NR_ZONES };
+
+extern struct zone zones[NR_ZONES];
+extern struct lock zone_lock;
+
+/* ---- buddy.c ---- */
+
+/* Give any range of present pages to the buddy; merges eagerly. */
+void buddy_free(pfn_t pfn, size_t npages);
+/* Lowest block of 1 << order pages; 0: none. Splits larger blocks. */
+pfn_t buddy_alloc(struct zone *z, unsigned order);
+/* Exactly @npages (<= MAX_BLOCK), aligned to 1 << align_order. */
+pfn_t buddy_alloc_exact(struct zone *z, size_t npages, unsigned align_order);
+/* More than MAX_BLOCK pages, or alignment above it: runs of largest blocks. */
+pfn_t buddy_alloc_contig(struct zone *z, size_t npages, size_t align);
+/* Take this very range if all of it is free. */
+bool buddy_take(pfn_t pfn, size_t npages);
+/* Length of the free run that ends at (not including) @end. */
+size_t buddy_run_below(pfn_t end);
+/* Order of the free block that holds @pfn and its first page; false: in use. */
+bool buddy_find(pfn_t pfn, pfn_t *start, unsigned *order);
+
+/* ---- zone.c ---- */
+
+/*
+ * How many pages a carve must have to describe [start, end), and its writing.
+ * zone_describe() also makes the range present.
+ */
+size_t zone_carve_pages(struct zone *z, pfn_t start, pfn_t end);
+void zone_describe(struct zone *z, pfn_t carve, size_t carve_pages, pfn_t start, pfn_t end);
+void zone_set_present(struct zone *z, pfn_t start, pfn_t end);
+void zone_drop_present(struct zone *z, pfn_t start, pfn_t end);
+
+/* Grow so that @npages aligned to @align are had; they are taken. 0: failed. */
+pfn_t zone_brk_grow(struct zone *z, size_t npages, size_t align);
+pfn_t zone_mmap_grow(struct zone *z, size_t npages, size_t align);
+
+/*
+ * Move the break down, leaving @pad bytes free below it. Returns pages given
+ * back. zone_brk_excess(): bytes at the top that a trim could reach.
+ */
+size_t zone_brk_trim(struct zone *z, size_t pad);
+size_t zone_brk_excess(const struct zone *z);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ZONE_MMAP: pages in chunks by mmap, for when the break cannot move (another
+ * mapping in its way, RLIMIT_DATA, a libc that keeps the break for itself).
+ *
+ * Each chunk begins with the tables it is the first to need. Chunks that the
+ * kernel places side by side merge in the buddy like any other pages.
+ *
+ * Locking: zone_lock.
+ */
+#include "base/bits.h"
+#include "os/bug.h"
+#include "os/os.h"
+#include "page/zone.h"
+
+#define CHUNK_MIN	(4ul << 20 >> PAGE_SHIFT)
+#define CHUNK_MAX	(64ul << 20 >> PAGE_SHIFT)
+
+/* The most that tables for @npages anywhere can take. */
+static size_t tables_bound(size_t npages)
+{
+	size_t subs = npages / SUB_PAGES + 2, secs = npages / SECTION_PAGES + 2;
+
+	return 1 + subs * MEMMAP_PAGES +
+	       secs * (CLASSMAP_PAGES + LEAF_PAGES +
+		       (sizeof(struct section) + PAGE_SIZE - 1) / PAGE_SIZE);
+}
+
+static pfn_t try_chunk(struct zone *z, size_t npages, size_t align, size_t chunk)
+{
+	size_t total = chunk + (align > 1 ? align : 0) + tables_bound(chunk + align);
+	pfn_t start, end, run;
+	size_t carve;
+	void *addr;
+
+	total = ALIGN_UP(total << PAGE_SHIFT, os_page_size()) >> PAGE_SHIFT;
+	if (z->nr_sections + total / SECTION_PAGES + 2 > MAX_SECTIONS)
+		return 0;
+	if (os_map(total << PAGE_SHIFT, 0, &addr))
+		return 0;
+	start = addr_pfn(addr);
+	end = start + total;
+	carve = zone_carve_pages(z, start, end);
+	if (carve)
+		zone_describe(z, start, carve, start, end);
+	zone_set_present(z, start, end);
+	buddy_free(start + carve, total - carve);
+	z->nr_grow++;
+	run = ALIGN_UP(start + carve, align);
+	if (!buddy_take(run, npages))
+		bug("zone %s: pages %p.. of a chunk are not free", z->name, pfn_addr(run));
+	return run;
+}
+
+pfn_t zone_mmap_grow(struct zone *z, size_t npages, size_t align)
+{
+	size_t chunk = CLAMP(z->present / 4, CHUNK_MIN, CHUNK_MAX);
+	pfn_t run = 0;
+
+	if (chunk > npages)
+		run = try_chunk(z, npages, align, chunk);
+	return run ? run : try_chunk(z, npages, align, npages);
+}
