@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The barn: what sheaves spill, other CPUs' sheaves reload, in batches.
+ *
+ *	objs:  |-- count pointers --|-- room up to limit --|
+ *	       coldest      hottest
+ *
+ * One stack per cache. A producer on one CPU and a consumer on another move
+ * whole batches through it: a lock and a copy per batch, no touch of objects,
+ * nothing handed back to an "owner". Its array is allocated when first used
+ * and, being fresh pages, costs only what has been filled.
+ *
+ * Locking: barn.lock, held for a copy of at most a batch.
+ */
+#include "slab/barn.h"
+
+#include <string.h>
+
+/* With the lock held; false: no memory for the array. */
+static bool open_barn(struct barn *b)
+{
+	size_t pages = bytes_pages(b->limit * sizeof(void *));
+
+	b->objs = page_alloc_meta(pages);
+	b->pages = (uint32_t)pages;
+	return b->objs;
+}
+
+bool barn_put(struct kmem_cache *c, void *const *objs, size_t n)
+{
+	struct barn *b = &c->barn;
+	bool ok;
+
+	if (READ_ONCE(b->count) + n > b->limit)
+		return false;
+	lock_acquire(&b->lock);
+	ok = b->count + n <= b->limit && (b->objs || open_barn(b));
+	if (ok) {
+		/* objs[0] is the hottest: it goes on top. */
+		for (size_t i = 0; i < n; i++)
+			b->objs[b->count + i] = objs[n - 1 - i];
+		WRITE_ONCE(b->count, b->count + (uint32_t)n);
+	}
+	lock_release(&b->lock);
+	return ok;
+}
+
+size_t barn_get(struct kmem_cache *c, void **objs, size_t n)
+{
+	struct barn *b = &c->barn;
+
+	if (!READ_ONCE(b->count))
+		return 0;
+	lock_acquire(&b->lock);
+	n = MIN(n, b->count);
+	for (size_t i = 0; i < n; i++)
+		objs[i] = b->objs[b->count - 1 - i];
+	WRITE_ONCE(b->count, b->count - (uint32_t)n);
+	lock_release(&b->lock);
+	return n;
+}

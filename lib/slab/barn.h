@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Barns: see barn.c. */
+#ifndef STELE_SLAB_BARN_H
+#define STELE_SLAB_BARN_H
+
+#include "slab/slab.h"
+
+/* Store all of @objs; false: no room, nothing stored. */
+bool barn_put(struct kmem_cache *c, void *const *objs, size_t n);
+/* Take up to @n; objs[0] is the one put last. */
+size_t barn_get(struct kmem_cache *c, void **objs, size_t n);
+
+#endif

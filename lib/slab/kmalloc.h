@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kmalloc: one family of blocks, from 1 byte to all of memory.
+ *
+ * Order of service: 1 sheaf  2 barn  3 slabs  4 buddy  5 zone growth; requests
+ * of at least mmap_threshold bytes: vmalloc. All functions keep the contract
+ * of their libc namesakes, errno included.
+ */
+#ifndef STELE_SLAB_KMALLOC_H
+#define STELE_SLAB_KMALLOC_H
+
+#include "base/compiler.h"
+
+void *kmalloc(size_t size);
+/* @size zeroed bytes. */
+void *kzalloc(size_t size);
+/* @align: a power of two. */
+void *kmalloc_aligned(size_t size, size_t align);
+void kfree(void *p);
+/* As kfree, and it is a bug if a block of @size would not be this one. */
+void kfree_sized(void *p, size_t size, size_t align);
+/* NULL: no memory, the block is as it was. @size != 0, @p != NULL. */
+void *krealloc(void *p, size_t size);
+/* Bytes that may be used. 0 for NULL. */
+size_t ksize(const void *p);
+
+/* Sum over all blocks that the program holds; exact when it alone runs. */
+struct kmalloc_usage {
+	size_t slab_bytes, slab_blocks;		/* with the program */
+	size_t cached_bytes;			/* in sheaves and barns */
+	size_t slab_pages;			/* of all slabs */
+	size_t large_bytes, large_blocks;	/* runs of pages in a zone */
+};
+struct kmalloc_usage kmalloc_usage(void);
+
+/* Sheaves, barns and empty slabs back to the buddy. */
+void kmalloc_drain(void);
+
+#endif

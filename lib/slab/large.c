@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Large blocks.
+ *
+ * At or above mmap_threshold, and while mmap_max allows: vmalloc. Otherwise
+ * whole pages of a zone, exactly as many as needed. When the system gives no
+ * mapping the zone is asked too, and the other way round.
+ *
+ * The first page's state decides who may free: it goes from PG_LARGE to PG_NONE
+ * by one compare-and-swap, so of two racing frees one is told.
+ */
+#include "slab/large.h"
+
+#include "base/bits.h"
+#include "os/bug.h"
+#include "page/section.h"
+#include "page/vmalloc.h"
+#include "tune/tune.h"
+
+static size_t live_pages, live_blocks;	/* atomic */
+
+static void *run_alloc(size_t size, size_t align, bool zero)
+{
+	size_t npages = bytes_pages(size), align_pages = MAX(align, PAGE_SIZE) / PAGE_SIZE;
+	struct page *page;
+	void *p = page_alloc(npages, align_pages, &page);
+
+	if (!p)
+		return NULL;
+	if (zero)
+		page_zero(p, npages);
+	store_release(&page->state, PG_LARGE);
+	page_set_class(p, 1, CLASS_LARGE);
+	__atomic_add_fetch(&live_pages, npages, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&live_blocks, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+void *large_alloc(size_t size, size_t align, bool zero)
+{
+	bool mapped = size >= READ_ONCE(tune.mmap_threshold) && vmalloc_allowed();
+	void *p = NULL;
+
+	if (unlikely(size > PTRDIFF_MAX - PAGE_SIZE || align > PTRDIFF_MAX))
+		return NULL;
+	if (mapped)
+		p = vmalloc_alloc(size, align);
+	if (!p)
+		p = run_alloc(size, align, zero);
+	if (!p && !mapped && vmalloc_allowed())
+		p = vmalloc_alloc(size, align);
+	return p;
+}
+
+void large_free(void *p)
+{
+	struct page *page = page_of(addr_pfn(p));
+	uint8_t large = PG_LARGE;
+	size_t npages;
+
+	if (!page || !IS_ALIGNED((uintptr_t)p, PAGE_SIZE))
+		bug("invalid free of %p: inside of the block at %p", p,
+		    pfn_addr(addr_pfn(p)));
+	npages = page->npages;
+	if (!__atomic_compare_exchange_n(&page->state, &large, PG_NONE, false,
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		bug("double free of %p: another thread is freeing it", p);
+	page_set_class(p, 1, CLASS_NONE);
+	__atomic_sub_fetch(&live_pages, npages, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&live_blocks, 1, __ATOMIC_RELAXED);
+	page_free(p, npages, npages);
+}
+
+size_t large_size(const void *p)
+{
+	return (size_t)page_of(addr_pfn(p))->npages << PAGE_SHIFT;
+}
+
+bool large_resize(void *p, size_t size)
+{
+	struct page *page = page_of(addr_pfn(p));
+	size_t old = page->npages, want = bytes_pages(size);
+
+	if (want > old && (want >> 32 || !page_extend(p, old, want)))
+		return false;
+	page->npages = (uint32_t)want;
+	if (want < old) {
+		char *tail = (char *)p + (want << PAGE_SHIFT);
+
+		page_free(tail, old - want, old - want);
+	}
+	__atomic_add_fetch(&live_pages, want - old, __ATOMIC_RELAXED);
+	return true;
+}
+
+void large_usage(size_t *bytes, size_t *blocks)
+{
+	*bytes = READ_ONCE(live_pages) << PAGE_SHIFT;
+	*blocks = READ_ONCE(live_blocks);
+}

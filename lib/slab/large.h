@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Blocks above the largest size class: runs of pages, or own mappings. */
+#ifndef STELE_SLAB_LARGE_H
+#define STELE_SLAB_LARGE_H
+
+#include "base/compiler.h"
+
+/* @align in bytes, a power of two. NULL: no memory. */
+void *large_alloc(size_t size, size_t align, bool zero);
+/* @p is the start of a run: CLASS_LARGE. */
+void large_free(void *p);
+size_t large_size(const void *p);
+/* Resize in place; false: not possible. @size is above the slab sizes. */
+bool large_resize(void *p, size_t size);
+void large_usage(size_t *bytes, size_t *blocks);
+
+#endif

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sheaves per CPU: which way in, the regions, and stopping other CPUs.
+ *
+ * 1. Modes. With restartable sequences (glibc's registration, or one of our
+ *    own where libc has none) each CPU number has a region. A thread without a
+ *    registration, an aborted sequence that keeps being aborted, and all
+ *    threads while a vfork child is alive use the locked slots. Both ways work
+ *    on objects of the same slabs, so a block may go in by one and out by the
+ *    other.
+ *
+ * 2. Regions are created when a number first misses, and stay.
+ *
+ * 3. Stopping (drain, fork): under regions_lock, put the empty region in every
+ *    hit.region[], then fence. Now no sequence is inside a region and none will
+ *    enter: the regions are ours. Threads meanwhile see "empty" and "full" and
+ *    go to the barn. Then put the regions back.
+ *
+ *	hit.region[n]	what sequences see; regions_lock to write
+ *	owned[n]	the region of n; set once, under regions_lock
+ *
+ * Locking: regions_lock for the tables. Lock order: see os/lock.h.
+ */
+#include "slab/percpu.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "os/os.h"
+#include "page/section.h"
+#include "slab/percpu_ops.h"
+#include "slab/percpu_rseq.h"
+#include "tune/tune.h"
+
+#define SMALL_SLOTS	16u	/* capacity a sheaf begins with */
+#define TRIES		3	/* of an aborted sequence */
+
+uint32_t sheaf_small[NR_CLASSES], sheaf_full[NR_CLASSES];
+
+static uint32_t region_bytes;
+static struct region empty_region;
+static struct region *owned[MAX_CPU_IDS];
+static unsigned nr_numbers;		/* entries of both tables in use */
+
+static struct lock regions_lock = LOCK_INIT(RANK_PERCPU);
+static struct lock hit_lock = LOCK_INIT(RANK_HIT);
+
+static bool by_rseq;			/* constant after percpu_init */
+static bool by_mm_cid;			/* ditto: the hit path may be open */
+static bool own_area;			/* ditto: threads register with us */
+static uint32_t vfork_depth;		/* hit_lock: vfork children alive */
+
+static void set_layout(void)
+{
+	uint32_t off = sizeof(struct region);
+
+	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
+		sheaf_small[c] = off;
+		off += MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(c));
+	}
+	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
+		sheaf_full[c] = off;
+		off += sheaf_limit(c);
+	}
+	region_bytes = off;
+}
+
+struct region *region_create(void)
+{
+	struct region *r = page_alloc_meta(bytes_pages(region_bytes));
+
+	if (!r)
+		return NULL;
+	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
+		r->sheaf[c].top = r->sheaf[c].begin = sheaf_small[c];
+		r->end[c] = sheaf_small[c] +
+			    MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(c));
+	}
+	return r;
+}
+
+/* May this process use sequences? Sets hit.area and hit.number if so. */
+static bool find_rseq(void)
+{
+#ifdef HAVE_RSEQ
+	ptrdiff_t area;
+	bool mm_cid;
+
+	if (tune.percpu == PERCPU_LOCKED || (tune.stats != STATS_OFF && tune.percpu == PERCPU_AUTO))
+		return false;
+	own_area = !os_rseq_area(&area, &mm_cid);
+	if (own_area && (tune.percpu != PERCPU_RSEQ || !os_rseq_own(&area, &mm_cid)))
+		return false;
+	if (os_cpu_ids() > MAX_CPU_IDS)
+		return false;
+	/* Without the fence nobody could ever be stopped. */
+	if (os_fence_init())
+		return false;
+	hit.area = area;
+	hit.number = area + (mm_cid ? RSEQ_MM_CID : RSEQ_CPU_ID);
+	by_mm_cid = mm_cid;
+	return true;
+#else
+	return false;
+#endif
+}
+
+void percpu_init(void)
+{
+	set_layout();
+	slot_init();
+	for (size_t n = 0; n <= HIT_SIZES; n++)
+		hit.class[n] = (uint8_t)size_class(n);
+	by_rseq = find_rseq();
+	if (by_rseq) {
+		nr_numbers = os_cpu_ids();
+		for (unsigned i = 0; i < nr_numbers; i++)
+			hit.region[i] = &empty_region;
+	}
+	percpu_update_hit();
+}
+
+/* With hit_lock held, or alone. */
+static void update_hit(void)
+{
+	bool open = by_mm_cid && !READ_ONCE(vfork_depth) && !tune.perturb;
+
+	WRITE_ONCE(hit.size_limit, open ? HIT_SIZES + 1 : 0);
+	window_close(!open);
+}
+
+void percpu_update_hit(void)
+{
+	lock_acquire(&hit_lock);
+	update_hit();
+	lock_release(&hit_lock);
+}
+
+/* May the caller try a sequence? (Its own registration is tested inside.) */
+static inline bool may_rseq(void)
+{
+	return by_rseq && likely(!READ_ONCE(vfork_depth));
+}
+
+/* The number this thread has now; only good as a hint. -1: none. */
+static long number_hint(void)
+{
+	char *tp = __builtin_thread_pointer();
+	uint32_t n;
+
+	if (*(volatile int32_t *)(tp + hit.area + RSEQ_CPU_ID) < 0)
+		return -1;
+	n = *(volatile uint32_t *)(tp + hit.number);
+	return n < nr_numbers ? (long)n : -1;
+}
+
+/*
+ * Where libc does not register threads, each registers itself on its first way
+ * into the slow path. True: it has just done so.
+ */
+static __cold_path bool join(void)
+{
+	return own_area && number_hint() == -1 && os_rseq_join();
+}
+
+/* A number that has missed has no region yet: give it one. */
+static __cold_path bool open_region(long n)
+{
+	bool opened = false;
+
+	lock_acquire(&regions_lock);
+	if (!owned[n]) {
+		owned[n] = region_create();
+		if (owned[n]) {
+			/* Whoever sees the pointer must see what it points to. */
+			store_release(&hit.region[n], owned[n]);
+			opened = true;
+		}
+	}
+	lock_release(&regions_lock);
+	return opened;
+}
+
+#define RETRY(op, done, miss) \
+	do { \
+		for (int try_ = 0; try_ < TRIES; try_++) { \
+			enum rseq_result r_ = (op); \
+			if (likely(r_ == RSEQ_DONE)) \
+				return (done); \
+			if (r_ == RSEQ_MISS) \
+				return (miss); \
+			if (!try_) \
+				join(); \
+		} \
+	} while (0)
+
+#ifndef HAVE_RSEQ
+/* Never called: may_rseq() is false. */
+static enum rseq_result no_rseq(void) { return RSEQ_ABORTED; }
+#define rseq_pop(...) no_rseq()
+#define rseq_push(...) no_rseq()
+#define rseq_push_batch(...) no_rseq()
+#define rseq_pop_batch(...) no_rseq()
+#define rseq_move(...) no_rseq()
+#define rseq_set_end(...) no_rseq()
+#endif
+
+void *percpu_pop(unsigned class)
+{
+	void *obj = NULL;
+
+	if (may_rseq())
+		RETRY(rseq_pop(class, &obj), obj, NULL);
+	return slot_pop(class);
+}
+
+bool percpu_push(unsigned class, void *obj)
+{
+	if (may_rseq())
+		RETRY(rseq_push(class, obj), true, false);
+	return slot_push(class, obj);
+}
+
+size_t percpu_push_batch(unsigned class, void *const *objs, size_t n)
+{
+	size_t bytes = n * sizeof(void *);
+
+	if (!n)
+		return 0;
+	if (may_rseq())
+		RETRY(rseq_push_batch(class, objs + n, &bytes), bytes / sizeof(void *), 0);
+	return slot_push_batch(class, objs, n);
+}
+
+size_t percpu_pop_batch(unsigned class, void **objs, size_t n)
+{
+	size_t bytes = n * sizeof(void *);
+
+	if (may_rseq())
+		RETRY(rseq_pop_batch(class, objs, &bytes), bytes / sizeof(void *), 0);
+	return slot_pop_batch(class, objs, n);
+}
+
+size_t percpu_refill_size(unsigned class)
+{
+	long n = may_rseq() ? number_hint() : -1;
+	struct region *r;
+	uint32_t half;
+
+	if (n < 0)
+		return slot_refill_size(class);
+	r = READ_ONCE(hit.region[n]);
+	/* Half of what it may hold: room stays for what is freed next. */
+	half = (READ_ONCE(r->end[class]) - READ_ONCE(r->sheaf[class].begin)) /
+	       (2 * (uint32_t)sizeof(void *));
+	return CLAMP(half, 1u, kmem_caches[class].batch);
+}
+
+/* Out of the small array, by way of the caller's stack. */
+static void move_region_sheaf(unsigned class)
+{
+	void *objs[SMALL_SLOTS];
+	size_t n = percpu_pop_batch(class, objs, SMALL_SLOTS), kept;
+
+	if (rseq_move(class, sheaf_small[class], sheaf_full[class]) == RSEQ_DONE)
+		rseq_set_end(class, sheaf_full[class],
+			     sheaf_full[class] +
+				     MIN(2 * SMALL_SLOTS * (uint32_t)sizeof(void *),
+					 sheaf_limit(class)));
+	kept = percpu_push_batch(class, objs, n);
+	if (kept < n)
+		slab_free(&kmem_caches[class], objs, n - kept);
+}
+
+bool percpu_grow(unsigned class)
+{
+	long n = may_rseq() ? number_hint() : -1;
+	uint32_t begin, cap, max = sheaf_limit(class);
+	struct region *r;
+
+	if (n < 0)
+		return slot_grow(class);
+	r = READ_ONCE(hit.region[n]);
+	if (r == &empty_region)
+		return !READ_ONCE(owned[n]) && open_region(n);
+	begin = READ_ONCE(r->sheaf[class].begin);
+	cap = READ_ONCE(r->end[class]) - begin;
+	if (cap >= max || ++r->misses[class] < 2)
+		return false;
+	r->misses[class] = 0;
+	if (begin != sheaf_full[class]) {
+		move_region_sheaf(class);
+		return true;
+	}
+	return rseq_set_end(class, begin, begin + MIN(2 * cap, max)) == RSEQ_DONE;
+}
+
+/* With regions_lock held: no sequence is inside a region from here on. */
+static bool stop_all(void)
+{
+	int err;
+
+	for (unsigned i = 0; i < nr_numbers; i++)
+		store_release(&hit.region[i], &empty_region);
+	err = os_fence(-1);
+	/* A fork child may have lost the announcement. */
+	if (err && !os_fence_init())
+		err = os_fence(-1);
+	return !err;
+}
+
+static void start_all(void)
+{
+	for (unsigned i = 0; i < nr_numbers; i++) {
+		if (owned[i])
+			store_release(&hit.region[i], owned[i]);
+	}
+}
+
+/* The region is stopped. */
+static void drain_region(struct region *r)
+{
+	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++) {
+		struct sheaf *s = &r->sheaf[class];
+		size_t n = (s->top - s->begin) / sizeof(void *);
+
+		s->top = s->begin;
+		if (n)
+			slab_free(&kmem_caches[class], region_at(r, s->begin), n);
+	}
+}
+
+void percpu_drain(void)
+{
+	slot_drain();
+	if (!by_rseq)
+		return;
+	lock_acquire(&regions_lock);
+	if (stop_all()) {
+		for (unsigned i = 0; i < nr_numbers; i++) {
+			if (owned[i])
+				drain_region(owned[i]);
+		}
+	}
+	start_all();
+	lock_release(&regions_lock);
+}
+
+size_t percpu_count(unsigned class)
+{
+	size_t n = slot_count(class);
+
+	for (unsigned i = 0; i < nr_numbers; i++) {
+		struct region *r = READ_ONCE(owned[i]);
+
+		if (r)
+			n += (READ_ONCE(r->sheaf[class].top) -
+			      READ_ONCE(r->sheaf[class].begin)) / sizeof(void *);
+	}
+	return n;
+}
+
+struct percpu_stats percpu_stats(void)
+{
+	struct percpu_stats st = { .rseq = by_rseq };
+
+	slot_stats(&st);
+	for (unsigned i = 0; i < nr_numbers; i++)
+		st.regions += READ_ONCE(owned[i]) != NULL;
+	return st;
+}
+
+static bool stopped_for_fork;
+
+void percpu_fork_prepare(void)
+{
+	slot_fork_prepare();
+	lock_acquire_for_fork(&regions_lock);
+	lock_acquire_for_fork(&hit_lock);
+	/* Memory is copied page by page: nobody may move objects meanwhile. */
+	stopped_for_fork = by_rseq && stop_all();
+}
+
+void percpu_fork_done(bool child)
+{
+	/* What could not be stopped cannot be trusted in the copy: leave it. */
+	if (child && by_rseq && !stopped_for_fork)
+		memset(owned, 0, nr_numbers * sizeof(owned[0]));
+	start_all();
+	lock_after_fork(&hit_lock, child);
+	lock_after_fork(&regions_lock, child);
+	slot_fork_done();
+}
+
+/*
+ * A vfork child runs on its parent's memory and registration, which the kernel
+ * has dropped for it. Until it is gone, nobody uses sequences; the locked slots
+ * are right for the child and for everybody else.
+ */
+static void vfork_count(int by)
+{
+	lock_acquire(&hit_lock);
+	WRITE_ONCE(vfork_depth, vfork_depth + (uint32_t)by);
+	update_hit();
+	lock_release(&hit_lock);
+}
+
+void vfork_begin(void)
+{
+	vfork_count(1);
+}
+
+int vfork_end(long ret)
+{
+	vfork_count(-1);
+	if (ret < 0) {
+		errno = (int)-ret;
+		return -1;
+	}
+	return (int)ret;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sheaves per CPU behind one small interface.
+ *
+ * A sheaf is an array of object pointers with a LIFO top. A region holds one
+ * sheaf per size class. Offsets are bytes from the region's start, 32 bits
+ * wide (narrower tops forward badly from store to load):
+ *
+ *	region  | {top, begin}[64] | end[64] | small arrays | full-size arrays |
+ *
+ *	begin           top              end          begin + sheaf_max * 8
+ *	  |--- cached ---|--- free slots --|--- may be added on misses ---|
+ *
+ *	top == begin: empty      top >= end: full
+ *	all three zero (classes without a sheaf, the empty region): both, so
+ *	neither needs a branch of its own
+ *
+ * A sheaf begins in a small array that shares pages with its neighbours; on
+ * its first repeated miss it moves to its full-size place, where its capacity
+ * doubles up to the cache's sheaf_max.
+ *
+ * Two ways in, to different regions:
+ *	restartable sequences	percpu_rseq.h: a region per CPU (or mm_cid), owned
+ *				by whoever runs there
+ *	locked slots		percpu_slot.c: a region per slot, owned by the
+ *				thread that holds its busy flag
+ */
+#ifndef STELE_SLAB_PERCPU_H
+#define STELE_SLAB_PERCPU_H
+
+#include "slab/slab.h"
+
+struct sheaf {
+	uint32_t top, begin;	/* in this order: moved by one 64-bit store */
+};
+
+struct region {
+	struct sheaf sheaf[NR_CLASSES];
+	uint32_t end[NR_CLASSES];
+	uint8_t misses[NR_CLASSES];	/* hints; racy */
+};
+
+static inline void **region_at(struct region *r, uint32_t off)
+{
+	return (void **)((char *)r + off);
+}
+
+void percpu_init(void);
+
+/* One object, or NULL when the sheaf is empty. */
+void *percpu_pop(unsigned class);
+/* False: the sheaf is full. */
+bool percpu_push(unsigned class, void *obj);
+
+/* How many objects a miss of this class should fetch now. */
+size_t percpu_refill_size(unsigned class);
+
+/* Returns how many were pushed: the last ones of objs; objs[0] ends on top. */
+size_t percpu_push_batch(unsigned class, void *const *objs, size_t n);
+/* Pops up to @n; objs[0] was the top. */
+size_t percpu_pop_batch(unsigned class, void **objs, size_t n);
+/* A miss: on a repeated one let the sheaf hold more. False: nothing changed. */
+bool percpu_grow(unsigned class);
+
+/* Empty all sheaves into the slabs. */
+void percpu_drain(void);
+/* Objects of the class in sheaves; exact when no other thread allocates. */
+size_t percpu_count(unsigned class);
+
+/* Requests are counted where the way in counts them (locked slots). */
+struct percpu_stats {
+	uint64_t allocs, frees;
+	unsigned regions;
+	bool rseq;
+};
+struct percpu_stats percpu_stats(void);
+
+/* Something that decides about the hit path changed (perturb). */
+void percpu_update_hit(void);
+
+/* fork: keep every region still while the child is made. */
+void percpu_fork_prepare(void);
+void percpu_fork_done(bool child);
+
+/* Around vfork, by os/vfork.S: see there. */
+void vfork_begin(void);
+int vfork_end(long ret);
+
+/* ---- between percpu.c and percpu_slot.c ---- */
+
+/* Layout, constant after percpu_init. */
+extern uint32_t sheaf_small[NR_CLASSES], sheaf_full[NR_CLASSES];
+struct region *region_create(void);
+static inline uint32_t sheaf_limit(unsigned class)
+{
+	return kmem_caches[class].sheaf_max * (uint32_t)sizeof(void *);
+}
+
+void slot_init(void);
+void *slot_pop(unsigned class);
+bool slot_push(unsigned class, void *obj);
+size_t slot_push_batch(unsigned class, void *const *objs, size_t n);
+size_t slot_pop_batch(unsigned class, void **objs, size_t n);
+size_t slot_refill_size(unsigned class);
+bool slot_grow(unsigned class);
+void slot_drain(void);
+size_t slot_count(unsigned class);
+void slot_stats(struct percpu_stats *st);
+void slot_fork_prepare(void);
+void slot_fork_done(void);
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slow-path sequences: the same protocol as the hit path (percpu_rseq.h), for
+ * any kernel (number by mm_cid or by cpu_id) and with a result that tells a
+ * miss from an abort. Each is one sequence with one commit.
+ */
+#include "slab/percpu_rseq.h"
+
+#include "slab/percpu_ops.h"
+
+#ifdef HAVE_RSEQ
+
+/* Region of the number the thread has inside the sequence. */
+#define LOAD_REGION \
+	RSEQ_REGISTERED("aborted") \
+	"movl %%fs:(%[number]), %k[region]\n\t" \
+	"movq %c[regions](%[hit_], %[region], 8), %[region]\n\t"
+
+#define COMMON_INPUTS \
+	[area] "r"(hit.area), [number] "r"(hit.number), [hit_] "r"(&hit), \
+	[regions] "i"(offsetof(struct hit, region)), [index] "r"((size_t)class)
+
+enum rseq_result rseq_pop(unsigned class, void **obj)
+{
+	struct region *region;
+	size_t top;
+	void *out;
+
+	__asm__ __volatile__ goto(
+		RSEQ_BEGIN("aborted")
+		LOAD_REGION
+		"movl (%[region], %[index], 8), %k[top]\n\t"
+		"cmpl 4(%[region], %[index], 8), %k[top]\n\t"
+		"jbe %l[empty]\n\t"
+		"movq -8(%[region], %[top]), %[out]\n\t"
+		"subl $8, %k[top]\n\t"
+		"movl %k[top], (%[region], %[index], 8)\n"
+		"2:\n\t"
+		: [out] "=&r"(out), [region] "=&r"(region), [top] "=&r"(top)
+		: COMMON_INPUTS
+		: "memory", "cc"
+		: empty, aborted);
+	*obj = out;
+	return RSEQ_DONE;
+empty:
+	return RSEQ_MISS;
+aborted:
+	return RSEQ_ABORTED;
+}
+
+enum rseq_result rseq_push(unsigned class, void *obj)
+{
+	struct region *region;
+	size_t top;
+
+	__asm__ __volatile__ goto(
+		RSEQ_BEGIN("aborted")
+		LOAD_REGION
+		"movl (%[region], %[index], 8), %k[top]\n\t"
+		"cmpl " REGION_END "(%[region], %[index], 4), %k[top]\n\t"
+		"jae %l[full]\n\t"
+		"movq %[in], (%[region], %[top])\n\t"
+		"addl $8, %k[top]\n\t"
+		"movl %k[top], (%[region], %[index], 8)\n"
+		"2:\n\t"
+		: [region] "=&r"(region), [top] "=&r"(top)
+		: [in] "r"(obj), COMMON_INPUTS
+		: "memory", "cc"
+		: full, aborted);
+	return RSEQ_DONE;
+full:
+	return RSEQ_MISS;
+aborted:
+	return RSEQ_ABORTED;
+}
+
+/*
+ * Copies min(bytes, room) bytes of pointers from below @src_end, the last one
+ * first, so that the first of the copied ones ends on top.
+ */
+enum rseq_result rseq_push_batch(unsigned class, void *const *src_end, size_t *bytes)
+{
+	struct region *region;
+	size_t top, want = *bytes, left, tmp;
+	void *const *src;
+
+	__asm__ __volatile__ goto(
+		RSEQ_BEGIN("aborted")
+		LOAD_REGION
+		"movl (%[region], %[index], 8), %k[top]\n\t"
+		"movl " REGION_END "(%[region], %[index], 4), %k[left]\n\t"
+		"subl %k[top], %k[left]\n\t"
+		"jbe %l[full]\n\t"
+		"cmpq %[want], %[left]\n\t"
+		"cmovaq %[want], %[left]\n\t"
+		/* top runs up, src down, while left bytes remain */
+		"movq %[src_end], %[src]\n\t"
+		"addq %[top], %[left]\n"		/* left: where top will be */
+		"5:\n\t"
+		"movq -8(%[src]), %[tmp]\n\t"
+		"movq %[tmp], (%[region], %[top])\n\t"
+		"subq $8, %[src]\n\t"
+		"addq $8, %[top]\n\t"
+		"cmpq %[left], %[top]\n\t"
+		"jb 5b\n\t"
+		"movl %k[top], (%[region], %[index], 8)\n"
+		"2:\n\t"
+		: [region] "=&r"(region), [top] "=&r"(top), [left] "=&r"(left),
+		  [tmp] "=&r"(tmp), [src] "=&r"(src)
+		: [want] "r"(want), [src_end] "r"(src_end), COMMON_INPUTS
+		: "memory", "cc"
+		: full, aborted);
+	*bytes = (size_t)((const char *)src_end - (const char *)src);
+	return RSEQ_DONE;
+full:
+	return RSEQ_MISS;
+aborted:
+	return RSEQ_ABORTED;
+}
+
+/* Copies min(bytes, cached) bytes of pointers to @dst, the top first. */
+enum rseq_result rseq_pop_batch(unsigned class, void **dst, size_t *bytes)
+{
+	struct region *region;
+	size_t top, want = *bytes, left, tmp;
+	void **d;
+
+	__asm__ __volatile__ goto(
+		RSEQ_BEGIN("aborted")
+		LOAD_REGION
+		"movl (%[region], %[index], 8), %k[top]\n\t"
+		"movl %k[top], %k[left]\n\t"
+		"subl 4(%[region], %[index], 8), %k[left]\n\t"
+		"jbe %l[empty]\n\t"
+		"cmpq %[want], %[left]\n\t"
+		"cmovaq %[want], %[left]\n\t"
+		"movq %[dst], %[d]\n\t"
+		"addq %[d], %[left]\n"			/* left: where dst will end */
+		"5:\n\t"
+		"movq -8(%[region], %[top]), %[tmp]\n\t"
+		"movq %[tmp], (%[d])\n\t"
+		"addq $8, %[d]\n\t"
+		"subq $8, %[top]\n\t"
+		"cmpq %[left], %[d]\n\t"
+		"jb 5b\n\t"
+		"movl %k[top], (%[region], %[index], 8)\n"
+		"2:\n\t"
+		: [region] "=&r"(region), [top] "=&r"(top), [left] "=&r"(left),
+		  [tmp] "=&r"(tmp), [d] "=&r"(d)
+		: [want] "r"(want), [dst] "r"(dst), COMMON_INPUTS
+		: "memory", "cc"
+		: empty, aborted);
+	*bytes = (size_t)((char *)d - (char *)dst);
+	return RSEQ_DONE;
+empty:
+	return RSEQ_MISS;
+aborted:
+	return RSEQ_ABORTED;
+}
+
+/* If the sheaf is {old, old} (so it is empty), make it {new, new}. */
+enum rseq_result rseq_move(unsigned class, uint32_t old, uint32_t new)
+{
+	uint64_t from = old | (uint64_t)old << 32, to = new | (uint64_t)new << 32;
+	struct region *region;
+
+	__asm__ __volatile__ goto(
+		RSEQ_BEGIN("aborted")
+		LOAD_REGION
+		"cmpq %[from], (%[region], %[index], 8)\n\t"
+		"jne %l[other]\n\t"
+		"movq %[to], (%[region], %[index], 8)\n"
+		"2:\n\t"
+		: [region] "=&r"(region)
+		: [from] "r"(from), [to] "r"(to), COMMON_INPUTS
+		: "memory", "cc"
+		: other, aborted);
+	return RSEQ_DONE;
+other:
+	return RSEQ_MISS;
+aborted:
+	return RSEQ_ABORTED;
+}
+
+/* If the sheaf still begins at @begin, let it end at @end. */
+enum rseq_result rseq_set_end(unsigned class, uint32_t begin, uint32_t end)
+{
+	struct region *region;
+
+	__asm__ __volatile__ goto(
+		RSEQ_BEGIN("aborted")
+		LOAD_REGION
+		"cmpl %[begin], 4(%[region], %[index], 8)\n\t"
+		"jne %l[other]\n\t"
+		"movl %[end], " REGION_END "(%[region], %[index], 4)\n"
+		"2:\n\t"
+		: [region] "=&r"(region)
+		: [begin] "r"(begin), [end] "r"(end), COMMON_INPUTS
+		: "memory", "cc"
+		: other, aborted);
+	return RSEQ_DONE;
+other:
+	return RSEQ_MISS;
+aborted:
+	return RSEQ_ABORTED;
+}
+
+#endif

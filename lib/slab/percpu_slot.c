@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Locked slots: the way into a sheaf for threads without a registration.
+ *
+ * 1. A slot is a region with a busy flag. A thread starts at the slot that its
+ *    thread pointer hashes to, and takes the next when that is busy; with as
+ *    many slots as CPUs that happens only when a holder was preempted.
+ *
+ * 2. A flag is only ever tried. When all are busy the caller is told "empty"
+ *    or "full" and goes to the barn; so a signal handler that interrupts a
+ *    holder cannot deadlock here, and no convoy forms behind a preempted one.
+ *
+ * 3. A process with one thread needs no atomic instruction to set the flag.
+ *
+ * Locking: slot->busy for a region's contents and the counters.
+ */
+#include <string.h>
+
+#include "base/bits.h"
+#include "os/bug.h"
+#include "os/os.h"
+#include "slab/percpu.h"
+
+#define MAX_SLOTS	64u
+
+struct slot {
+	uint32_t busy;
+	struct region *region;		/* NULL until the slot is first used */
+	uint64_t allocs, frees;
+} __cacheline;
+
+static struct slot slots[MAX_SLOTS];
+static unsigned nr_slots = 1;		/* power of two */
+
+void slot_init(void)
+{
+	nr_slots = 1u << CLAMP(log2_ceil(os_cpus()), 2u, bit_last(MAX_SLOTS));
+}
+
+static inline bool slot_try(struct slot *s)
+{
+	if (READ_ONCE(s->busy))
+		return false;
+	if (os_single_threaded()) {
+		WRITE_ONCE(s->busy, 1);
+		barrier();
+		return true;
+	}
+	return __atomic_exchange_n(&s->busy, 1, __ATOMIC_ACQUIRE) == 0;
+}
+
+static inline void slot_leave(struct slot *s)
+{
+	store_release(&s->busy, 0);	/* pairs with the exchange in slot_try */
+}
+
+static inline struct slot *slot_enter(void)
+{
+	uintptr_t tp = (uintptr_t)__builtin_thread_pointer();
+	unsigned home = (unsigned)(tp * 0x9e3779b97f4a7c15ull >> 58);
+
+	for (unsigned i = 0; i < nr_slots; i++) {
+		struct slot *s = &slots[(home + i) & (nr_slots - 1)];
+
+		if (unlikely(!slot_try(s)))
+			continue;
+		if (unlikely(!s->region))
+			s->region = region_create();
+		if (likely(s->region))
+			return s;
+		slot_leave(s);
+		break;
+	}
+	return NULL;
+}
+
+void *slot_pop(unsigned class)
+{
+	struct slot *slot = slot_enter();
+	void *obj = NULL;
+
+	if (unlikely(!slot))
+		return NULL;
+
+	struct sheaf *s = &slot->region->sheaf[class];
+
+	if (likely(s->top > s->begin)) {
+		s->top -= sizeof(void *);
+		obj = *region_at(slot->region, s->top);
+	}
+	slot->allocs++;
+	slot_leave(slot);
+	return obj;
+}
+
+bool slot_push(unsigned class, void *obj)
+{
+	struct slot *slot = slot_enter();
+	bool ok;
+
+	if (unlikely(!slot))
+		return false;
+
+	struct sheaf *s = &slot->region->sheaf[class];
+
+	ok = s->top < slot->region->end[class];
+	if (likely(ok)) {
+		*region_at(slot->region, s->top) = obj;
+		s->top += sizeof(void *);
+		slot->frees++;
+	}
+	slot_leave(slot);
+	return ok;
+}
+
+size_t slot_push_batch(unsigned class, void *const *objs, size_t n)
+{
+	struct slot *slot = slot_enter();
+
+	if (!slot)
+		return 0;
+
+	struct sheaf *s = &slot->region->sheaf[class];
+	uint32_t end = slot->region->end[class];
+	size_t room = end > s->top ? (end - s->top) / sizeof(void *) : 0;
+
+	room = MIN(room, n);
+	for (size_t i = 0; i < room; i++)
+		region_at(slot->region, s->top)[i] = objs[n - 1 - i];
+	s->top += (uint32_t)(room * sizeof(void *));
+	slot_leave(slot);
+	return room;
+}
+
+size_t slot_pop_batch(unsigned class, void **objs, size_t n)
+{
+	struct slot *slot = slot_enter();
+
+	if (!slot)
+		return 0;
+
+	struct sheaf *s = &slot->region->sheaf[class];
+
+	n = MIN(n, (s->top - s->begin) / sizeof(void *));
+	for (size_t i = 0; i < n; i++) {
+		s->top -= sizeof(void *);
+		objs[i] = *region_at(slot->region, s->top);
+	}
+	slot_leave(slot);
+	return n;
+}
+
+size_t slot_refill_size(unsigned class)
+{
+	struct slot *slot = slot_enter();
+	size_t half;
+
+	if (!slot)
+		return 1;
+	half = (slot->region->end[class] - slot->region->sheaf[class].begin) / sizeof(void *) / 2;
+	slot_leave(slot);
+	return CLAMP(half, 1u, kmem_caches[class].batch);
+}
+
+/* From the small array to the full-size one; the objects move along. */
+static void move_sheaf(struct region *r, unsigned class)
+{
+	struct sheaf *s = &r->sheaf[class];
+	uint32_t used = s->top - s->begin, cap = r->end[class] - s->begin;
+
+	memcpy(region_at(r, sheaf_full[class]), region_at(r, s->begin), used);
+	s->begin = sheaf_full[class];
+	s->top = s->begin + used;
+	r->end[class] = s->begin + cap;
+}
+
+bool slot_grow(unsigned class)
+{
+	struct slot *slot = slot_enter();
+	bool grown = false;
+
+	if (!slot)
+		return false;
+
+	struct region *r = slot->region;
+	uint32_t cap = r->end[class] - r->sheaf[class].begin, max = sheaf_limit(class);
+
+	if (cap < max && ++r->misses[class] >= 2) {
+		if (r->sheaf[class].begin != sheaf_full[class])
+			move_sheaf(r, class);
+		r->end[class] = r->sheaf[class].begin + MIN(2 * cap, max);
+		r->misses[class] = 0;
+		grown = true;
+	}
+	slot_leave(slot);
+	return grown;
+}
+
+/* Wait for a slot: only where no answer but this one will do. */
+static void slot_wait(struct slot *s)
+{
+	while (!slot_try(s))
+		os_yield();
+}
+
+/* What is taken is out of the sheaf before the flag drops. */
+static size_t slot_take(struct slot *slot, unsigned class, void **objs, size_t n)
+{
+	struct sheaf *s;
+
+	slot_wait(slot);
+	s = &slot->region->sheaf[class];
+	n = MIN(n, (s->top - s->begin) / sizeof(void *));
+	s->top -= (uint32_t)(n * sizeof(void *));
+	memcpy(objs, region_at(slot->region, s->top), n * sizeof(void *));
+	slot_leave(slot);
+	return n;
+}
+
+void slot_drain(void)
+{
+	void *objs[256];
+	size_t n;
+
+	for (unsigned i = 0; i < nr_slots; i++) {
+		if (!READ_ONCE(slots[i].region))
+			continue;
+		for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++) {
+			while ((n = slot_take(&slots[i], class, objs, ARRAY_SIZE(objs))))
+				slab_free(&kmem_caches[class], objs, n);
+		}
+	}
+}
+
+size_t slot_count(unsigned class)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < nr_slots; i++) {
+		struct region *r = READ_ONCE(slots[i].region);
+
+		if (r)
+			n += (READ_ONCE(r->sheaf[class].top) -
+			      READ_ONCE(r->sheaf[class].begin)) / sizeof(void *);
+	}
+	return n;
+}
+
+void slot_stats(struct percpu_stats *st)
+{
+	for (unsigned i = 0; i < nr_slots; i++) {
+		st->allocs += READ_ONCE(slots[i].allocs);
+		st->frees += READ_ONCE(slots[i].frees);
+		st->regions += READ_ONCE(slots[i].region) != NULL;
+	}
+}
+
+void slot_fork_prepare(void)
+{
+	for (unsigned i = 0; i < nr_slots; i++)
+		slot_wait(&slots[i]);
+}
+
+void slot_fork_done(void)
+{
+	for (unsigned i = 0; i < nr_slots; i++)
+		slot_leave(&slots[i]);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Size classes: 16-byte steps to 128, then four per doubling up to 32 KiB.
+ *
+ *	class  1   2  ..  8    9   10   11   12   13  ..  40
+ *	size  16  32 .. 128  160  192  224  256  320 .. 32768
+ *
+ * At most 20 % of a block is waste above 128 bytes. Class 0 is CLASS_NONE.
+ */
+#ifndef STELE_SLAB_SIZE_CLASS_H
+#define STELE_SLAB_SIZE_CLASS_H
+
+#include "base/bits.h"
+#include "page/page.h"
+
+#define SIZE_STEP	16
+#define SIZE_FINE	128		/* steps of 16 up to here */
+#define SIZE_MAX_SLAB	32768
+#define NR_SIZE_CLASSES	40		/* classes 1..40 */
+
+/* 1 <= size <= SIZE_MAX_SLAB; size 0 is served as 1. */
+static inline unsigned size_class(size_t size)
+{
+	size_t last = size ? size - 1 : 0;
+
+	if (last < SIZE_FINE)
+		return (unsigned)(last / SIZE_STEP) + 1;
+
+	unsigned k = bit_last(last);	/* last lies in [2^k, 2^(k+1)) */
+
+	return 9 + (k - 7) * 4 + ((last >> (k - 2)) & 3);
+}
+
+static inline size_t class_size(unsigned class)
+{
+	if (class <= 8)
+		return class * SIZE_STEP;
+	return (size_t)(5 + (class - 9) % 4) << ((class - 9) / 4 + 5);
+}
+
+/*
+ * A class whose objects lie at multiples of @align (a power of two up to a
+ * page): slabs are page aligned, so a multiple of it as size is enough.
+ */
+static inline unsigned size_class_aligned(size_t size, size_t align)
+{
+	unsigned class = size_class(MAX(size, align));
+
+	while (class_size(class) & (align - 1))
+		class++;
+	return class;
+}
+
+#endif

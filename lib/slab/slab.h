@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slabs: runs of pages cut into objects of one size.
+ *
+ * The slab is described by the page descriptors it owns: the first holds
+ * struct slab, the others the object bitmap (bit set: the object is out, with
+ * the program or in a sheaf or barn). Nothing is kept in the objects.
+ *
+ *	| page 0 descriptor | page 1 ... page n descriptors     |
+ *	| struct slab       | bitmap, one bit per object, ...   |
+ *
+ * State of a slab, by its counters:
+ *	full     inuse == objects            on no list
+ *	partial  0 < inuse < objects         on partial[inuse * 8 / objects]
+ *	empty    inuse == 0                  on empty; a few stay, others go back
+ */
+#ifndef STELE_SLAB_SLAB_H
+#define STELE_SLAB_SLAB_H
+
+#include "base/list.h"
+#include "os/lock.h"
+#include "slab/size_class.h"
+
+#define NR_BUCKETS	8	/* partial lists by fullness */
+
+enum { BUCKET_EMPTY = NR_BUCKETS, BUCKET_FULL };
+
+struct kmem_cache;
+
+/* Overlays struct page. Fields below state: the cache's list_lock. */
+struct slab {
+	uint8_t state, order, class;
+	uint8_t bucket;			/* list it is on, or BUCKET_FULL */
+	uint32_t npages;
+	struct list node;
+	uint32_t inuse;			/* bits set in the bitmap */
+	uint32_t fresh;			/* objects from here on were never out */
+	uint32_t scan;			/* bitmap words below are all ones */
+	uint32_t unused;
+	struct kmem_cache *cache;	/* constant while it is a slab */
+	void *base;			/* first object; constant */
+	uint64_t unused2;
+};
+static_assert(sizeof(struct slab) == sizeof(struct page), "overlay");
+static_assert(offsetof(struct slab, npages) == offsetof(struct page, npages), "overlay");
+
+/* A stack of object pointers shared by all CPUs; see barn.c. */
+struct barn {
+	struct lock lock;
+	void **objs;			/* NULL: never used */
+	uint32_t count, limit;		/* objects */
+	uint32_t pages;			/* of objs */
+};
+
+struct kmem_cache {
+	/* Constant after initialisation. */
+	uint32_t size;
+	uint32_t objects;		/* per slab */
+	uint32_t magic;			/* index = offset * magic >> 32 */
+	uint32_t bucket_magic;		/* bucket = inuse * bucket_magic >> 16 */
+	uint8_t order, class;
+	uint16_t batch;			/* objects moved at a time */
+	uint16_t sheaf_max;		/* largest capacity of a sheaf */
+	char name[18];
+
+	/* Slab lists: list_lock. */
+	struct lock list_lock __cacheline;
+	uint32_t bucket_mask;		/* bit b: partial[b] is not empty */
+	uint32_t nr_empty;
+	size_t nr_slabs;
+	size_t nr_inuse;		/* sum of inuse over all slabs */
+	struct list partial[NR_BUCKETS];
+	struct list empty;
+
+	struct barn barn __cacheline;
+};
+
+extern struct kmem_cache kmem_caches[NR_CLASSES];
+
+void slab_init(void);
+
+/*
+ * Take up to @n objects; fewer only when there is no memory. objs[0] has the
+ * lowest address of its slab: hand it out first.
+ */
+size_t slab_alloc(struct kmem_cache *c, void **objs, size_t n);
+
+/* Give objects back. A bad or doubly freed one is reported, then abort. */
+void slab_free(struct kmem_cache *c, void *const *objs, size_t n);
+
+/* Return empty slabs to the buddy. */
+void slab_shrink(struct kmem_cache *c);
+
+/* The slab that holds @obj, which must lie in a page of class @class. */
+struct slab *slab_of(const void *obj, unsigned class);
+static inline void *slab_base(const struct kmem_cache *c, const void *obj)
+{
+	return (void *)ALIGN_DOWN((uintptr_t)obj, PAGE_SIZE << c->order);
+}
+
+/* Index of the object, or -1 when @obj is not the start of one. */
+static inline long slab_index(const struct kmem_cache *c, const void *obj)
+{
+	size_t off = (uintptr_t)obj & ((PAGE_SIZE << c->order) - 1);
+	size_t i = off * c->magic >> 32;
+
+	return i * c->size == off && i < c->objects ? (long)i : -1;
+}
+
+static inline uint64_t *slab_bitmap(struct slab *s)
+{
+	return (uint64_t *)(s + 1);
+}
+
+#endif
