@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Birth.
+ *
+ * The first request may come from ld.so, from a constructor of another
+ * library, or from an IFUNC resolver that runs before our own relocations.
+ * So initialisation happens on the first request, needs no constructor, and
+ * calls nothing that could allocate. What libc does allocate for (the fork
+ * handlers) waits for our constructor.
+ *
+ *	not relocated -> boot allocator only, no libc symbol may be touched
+ *	first request -> life_init(): tunables, caches, sheaves
+ *	constructor   -> fork handlers, exit report, a late environment
+ *
+ * Locking: init_lock; life_ready is stored with release when all is done.
+ */
+#include "life/init.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "life/fork.h"
+#include "observe/stats.h"
+#include "os/bug.h"
+#include "os/lock.h"
+#include "os/os.h"
+#include "slab/percpu.h"
+#include "slab/slab.h"
+#include "tune/tune.h"
+
+bool life_ready;
+
+static struct lock init_lock = LOCK_INIT(RANK_INIT);
+static bool environment_read;
+
+/* Holds its own address, once ld.so has relocated us. */
+static void *volatile relocated = (void *)&relocated;
+
+static void read_environment(char **envp)
+{
+	if (environment_read || !envp || os_secure())
+		return;
+	environment_read = true;
+	tune_read_environment(envp);
+}
+
+__cold_path bool life_init(void)
+{
+	if (relocated != &relocated)
+		return false;
+	lock_acquire(&init_lock);
+	if (!life_ready) {
+		read_environment(os_environ());
+		slab_init();
+		percpu_init();
+		store_release(&life_ready, true);
+	}
+	lock_release(&init_lock);
+	return true;
+}
+
+/*
+ * The program may close fd 2 before it ends, or put a file of its own there:
+ * a report that was asked for goes to the stderr it was started with.
+ */
+static void keep_stderr(void)
+{
+	int fd = os_dup(2);
+
+	if (fd >= 0)
+		report_fd = fd;
+}
+
+static __attribute__((constructor)) void life_start(int argc __unused_arg,
+						    char **argv __unused_arg, char **envp)
+{
+	life_init();
+	read_environment(envp);
+	if (tune.stats == STATS_EXIT)
+		keep_stderr();
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+/* After the program's own exit handlers, which may still allocate. */
+static __attribute__((destructor)) void life_end(void)
+{
+	if (tune.stats == STATS_EXIT)
+		stats_print();
+}

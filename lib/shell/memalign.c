@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The aligned family: public names and their argument checks. */
+#include <errno.h>
+
+#include "base/bits.h"
+#include "life/init.h"
+#include "os/os.h"
+#include "page/boot.h"
+#include "shell/shell.h"
+#include "slab/kmalloc.h"
+
+static void *aligned(size_t size, size_t align)
+{
+	if (unlikely(!READ_ONCE(life_ready)) && !life_init())
+		return boot_alloc(size, align);
+	return kmalloc_aligned(size, align);
+}
+
+static void *invalid(void)
+{
+	errno = EINVAL;
+	return NULL;
+}
+
+/* As glibc: any alignment is rounded up to a power of two. */
+__public void *memalign(size_t align, size_t size)
+{
+	if (align > PTRDIFF_MAX / 2 + 1)
+		return invalid();
+	return aligned(size, align < 2 ? 1 : 1ul << log2_ceil(align));
+}
+
+__public int posix_memalign(void **out, size_t align, size_t size)
+{
+	int saved = errno;
+	void *p;
+
+	if (!is_pow2(align) || align % sizeof(void *))
+		return EINVAL;
+	p = aligned(size, align);
+	errno = saved;
+	if (!p)
+		return ENOMEM;
+	*out = p;
+	return 0;
+}
+
+__public void *aligned_alloc(size_t align, size_t size)
+{
+	return is_pow2(align) ? aligned(size, align) : invalid();
+}
+
+__public void *valloc(size_t size)
+{
+	return aligned(size, os_page_size());
+}
+
+__public void *pvalloc(size_t size)
+{
+	size_t page = os_page_size();
+
+	if (size > PTRDIFF_MAX) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	/* pvalloc(0) is one page, as a block of no pages has no address. */
+	return aligned(size ? ALIGN_UP(size, page) : page, page);
+}
