@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A library loaded with RTLD_DEEPBIND hands out memory from libc's own malloc. main frees
+ * it, resizes it and asks for its size, as programs do that never heard of any of this.
+ */
+#include <dlfcn.h>
+#include <malloc.h>
+
+#include "hard.h"
+#include "lib_deepbind.h"
+
+static void *sym(void *handle, const char *name)
+{
+	void *p = dlsym(handle, name);
+
+	CHECK(p, "dlsym(%s): %s", name, dlerror());
+	return p;
+}
+
+int main(void)
+{
+	static const size_t sizes[] = { 0, 1, 24, 100, 1000, 5000, 40000, 200000, 3 * MIB };
+	__typeof__(deep_strdup) *dup_string;
+	__typeof__(deep_malloc) *get;
+	__typeof__(deep_aligned) *get_aligned;
+	void *handle, *p;
+	size_t i, n, round;
+	char *s;
+
+	free(hard_malloc(10));
+	handle = dlopen(hard_lib("lib_deepbind"), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+	CHECK(handle, "dlopen: %s", dlerror());
+	dup_string = (__typeof__(dup_string))sym(handle, "deep_strdup");
+	get = (__typeof__(get))sym(handle, "deep_malloc");
+	get_aligned = (__typeof__(get_aligned))sym(handle, "deep_aligned");
+
+	for (round = 0; round < 100; round++) {
+		s = dup_string("a string made below");
+		CHECK(strcmp(s, "a string made below") == 0, "strdup gave %s", s);
+		free(s);
+		for (i = 0; i < ARRAY_LEN(sizes); i++) {
+			n = sizes[i];
+			free(get(n));
+			p = get(n);
+			CHECK(malloc_usable_size(p) >= n, "usable size of %zu", n);
+			p = realloc(p, n * 2 + 1);
+			CHECK(p, "realloc from %zu", n);
+			hard_verify(p, n, n);
+			hard_fill(p, n * 2 + 1, n);
+			p = realloc(p, n / 2 + 1);
+			CHECK(p, "realloc to %zu", n / 2 + 1);
+			hard_verify_part(p, n * 2 + 1, n, n / 2 + 1);
+			free(p);
+			p = get_aligned(4096, n);
+			hard_verify(p, n, n);
+			free(p);
+			CHECK(!realloc(get(n), hard_size(0)), "realloc(p, 0)");
+		}
+	}
+	return 0;
+}
