@@ -53,13 +53,18 @@ static inline uint64_t bits_span(size_t i, size_t end)
 	return (n == 64 ? ~0ull : (1ull << n) - 1) << (i & 63);
 }
 
+/*
+ * The range functions store whole words atomically and the search loads them so:
+ * who owns some bits of a word may look at them while others are being changed.
+ */
+
 /* How many bits of [start, end) are set. */
 static inline size_t bits_count(const uint64_t *map, size_t start, size_t end)
 {
 	size_t n = 0;
 
 	for (size_t i = start; i < end; i = (i | 63) + 1)
-		n += (size_t)__builtin_popcountll(map[BITS_WORD(i)] &
+		n += (size_t)__builtin_popcountll(READ_ONCE(map[BITS_WORD(i)]) &
 						  bits_span(i, end));
 	return n;
 }
@@ -73,7 +78,7 @@ static inline size_t bits_set_range(uint64_t *map, size_t start, size_t end)
 		uint64_t m = bits_span(i, end), *w = &map[BITS_WORD(i)];
 
 		n += (size_t)__builtin_popcountll(m & ~*w);
-		*w |= m;
+		WRITE_ONCE(*w, *w | m);
 	}
 	return n;
 }
@@ -87,7 +92,7 @@ static inline size_t bits_clear_range(uint64_t *map, size_t start, size_t end)
 		uint64_t m = bits_span(i, end), *w = &map[BITS_WORD(i)];
 
 		n += (size_t)__builtin_popcountll(m & *w);
-		*w &= ~m;
+		WRITE_ONCE(*w, *w & ~m);
 	}
 	return n;
 }
@@ -96,7 +101,7 @@ static inline size_t bits_clear_range(uint64_t *map, size_t start, size_t end)
 static inline size_t bits_next(const uint64_t *map, size_t i, size_t end, bool set)
 {
 	for (; i < end; i = (i | 63) + 1) {
-		uint64_t w = map[BITS_WORD(i)];
+		uint64_t w = READ_ONCE(map[BITS_WORD(i)]);
 
 		w = (set ? w : ~w) & bits_span(i, end);
 		if (w)

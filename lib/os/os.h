@@ -37,6 +37,12 @@ int os_purge(void *addr, size_t len);
 /* Transparent huge pages for the range: on (true) or off. */
 int os_thp(void *addr, size_t len, bool on);
 
+/*
+ * Which system pages of the range are in memory: one byte each, bit 0. The
+ * range must be mapped.
+ */
+int os_resident(void *addr, size_t len, unsigned char *vec);
+
 /* 1 when the page of @addr is mapped, 0 when not. */
 int os_is_mapped(const void *addr);
 

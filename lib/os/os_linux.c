@@ -95,6 +95,11 @@ int os_thp(void *addr, size_t len, bool on)
 				on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0);
 }
 
+int os_resident(void *addr, size_t len, unsigned char *vec)
+{
+	return (int)raw_syscall(SYS_mincore, addr, len, vec, 0);
+}
+
 int os_is_mapped(const void *addr)
 {
 	unsigned char vec[1];

@@ -19,6 +19,7 @@
 #include "os/os.h"
 #include "page/reclaim.h"
 #include "page/zone.h"
+#include "tune/tune.h"
 
 static pfn_t take_free(struct zone *z, size_t npages, size_t align)
 {
@@ -79,6 +80,64 @@ void page_free(void *addr, size_t npages, size_t written)
 	buddy_free(pfn, npages);
 	reclaim_after_free(pfn, npages);
 	lock_release(&zone_lock);
+}
+
+#define SPARSE_MIN	32	/* pages; below, a call costs more than it saves */
+#define SPARSE_CHUNK	1024
+
+/* Mark the pages of [pfn, pfn + n) that are in memory; n <= SPARSE_CHUNK. */
+static bool note_resident(pfn_t pfn, size_t n)
+{
+	unsigned char vec[SPARSE_CHUNK];
+	size_t unit = os_page_size() >> PAGE_SHIFT;
+
+	if (os_resident(pfn_addr(pfn), n << PAGE_SHIFT, vec))
+		return false;
+	for (size_t i = 0; i < n; i += unit) {
+		if (vec[i / unit] & 1)
+			note_written(pfn + i, MIN(unit, n - i));
+	}
+	return true;
+}
+
+static size_t untouched(pfn_t pfn, size_t npages)
+{
+	size_t n = 0;
+
+	while (npages) {
+		struct section *s = section_of(pfn);
+		size_t i = pfn - s->base, k = MIN(npages, SECTION_PAGES - i);
+
+		n += k - bits_count(s->touched, i, i + k);
+		pfn += k;
+		npages -= k;
+	}
+	return n;
+}
+
+void page_free_sparse(void *addr, size_t npages)
+{
+	pfn_t pfn = addr_pfn(addr);
+	size_t done = 0;
+
+	/* Programs that set parameters count on no other call than those. */
+	if (npages < SPARSE_MIN || !tune_is_dynamic() ||
+	    !IS_ALIGNED((uintptr_t)addr, os_page_size()) ||
+	    untouched(pfn, npages) < SPARSE_MIN) {
+		page_free(addr, npages, npages);
+		return;
+	}
+	page_of(pfn)->state = PG_NONE;
+	while (done < npages) {
+		size_t n = MIN(npages - done, SPARSE_CHUNK);
+
+		lock_acquire(&zone_lock);
+		if (!note_resident(pfn + done, n))
+			note_written(pfn + done, n);
+		lock_release(&zone_lock);
+		done += n;
+	}
+	page_free(addr, npages, 0);
 }
 
 bool page_extend(void *addr, size_t old_pages, size_t new_pages)
@@ -143,6 +202,8 @@ void page_set_class(void *addr, size_t npages, unsigned class)
 {
 	pfn_t pfn = addr_pfn(addr);
 
+	/* Without the lock, the window could move between the look and the store. */
+	lock_acquire(&zone_lock);
 	while (npages) {
 		struct section *s = section_of(pfn);
 		size_t i = pfn - s->base, n = MIN(npages, SECTION_PAGES - i);
@@ -153,4 +214,5 @@ void page_set_class(void *addr, size_t npages, unsigned class)
 		pfn += n;
 		npages -= n;
 	}
+	lock_release(&zone_lock);
 }

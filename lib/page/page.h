@@ -72,6 +72,13 @@ void *page_alloc(size_t npages, size_t align, struct page **page);
  */
 void page_free(void *addr, size_t npages, size_t written);
 
+/*
+ * As page_free for a run that the program may have written anywhere, but ask
+ * the system which pages it did write, where that is worth a call: so that a
+ * sparsely used array is neither zeroed nor purged as a whole.
+ */
+void page_free_sparse(void *addr, size_t npages);
+
 /* Grow a run in place; false: the pages behind it are not to be had. */
 bool page_extend(void *addr, size_t old_pages, size_t new_pages);
 

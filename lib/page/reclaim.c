@@ -118,7 +118,7 @@ static size_t purge_zone(struct zone *z, size_t target, unsigned lowest_order, s
 
 static void trim_top(struct zone *z, pfn_t end)
 {
-	size_t threshold = tune.trim_threshold;
+	size_t threshold = READ_ONCE(tune.trim_threshold);
 
 	if (tune_is_dynamic() || threshold == SIZE_MAX)
 		return;
@@ -137,7 +137,7 @@ void reclaim_after_free(pfn_t pfn, size_t npages)
 	if (z == &zones[ZONE_BRK] && pfn < z->end)
 		trim_top(z, pfn + npages);
 	/* -1 is "never give back", for the inside as for the top. */
-	if (!tune_is_dynamic() && tune.trim_threshold == SIZE_MAX)
+	if (!tune_is_dynamic() && READ_ONCE(tune.trim_threshold) == SIZE_MAX)
 		return;
 	mark = MAX(watermark(z), z->purge_floor);
 	if (likely(z->free_touched <= mark))

@@ -130,6 +130,16 @@ static int map_aligned(size_t len, size_t align, void **addr)
 	return 0;
 }
 
+static void count_area(long areas, size_t len)
+{
+	struct vmalloc_stats *st = &table.stats;
+
+	WRITE_ONCE(st->count, st->count + (size_t)areas);
+	st->bytes += areas > 0 ? len : 0 - len;
+	st->max_count = MAX(st->max_count, st->count);
+	st->max_bytes = MAX(st->max_bytes, st->bytes);
+}
+
 static bool enter(void *addr, size_t len)
 {
 	bool ok;
@@ -139,10 +149,7 @@ static bool enter(void *addr, size_t len)
 	ok = reserve() || (table.slots && table.stats.count + 1 < table.capacity);
 	if (ok) {
 		insert((uintptr_t)addr, len);
-		table.stats.count++;
-		table.stats.bytes += len;
-		table.stats.max_count = MAX(table.stats.max_count, table.stats.count);
-		table.stats.max_bytes = MAX(table.stats.max_bytes, table.stats.bytes);
+		count_area(1, len);
 	}
 	lock_release(&vmalloc_lock);
 	return ok;
@@ -159,12 +166,39 @@ static size_t leave(const void *addr)
 	if (a) {
 		len = a->len;
 		erase(a);
-		table.stats.count--;
-		table.stats.bytes -= len;
+		count_area(-1, len);
 		table.freed[table.next_freed++ % NR_FREED] = (uintptr_t)addr;
 	}
 	lock_release(&vmalloc_lock);
 	return len;
+}
+
+/*
+ * While a mapping moves, its entry is out of the table but still counted, so
+ * that there is a slot for it when it comes back.
+ */
+static size_t detach(const void *addr)
+{
+	struct vm_area *a;
+	size_t len = 0;
+
+	lock_acquire(&vmalloc_lock);
+	a = find((uintptr_t)addr);
+	if (a) {
+		len = a->len;
+		erase(a);
+	}
+	lock_release(&vmalloc_lock);
+	return len;
+}
+
+static void attach(const void *addr, size_t old_len, size_t len)
+{
+	lock_acquire(&vmalloc_lock);
+	insert((uintptr_t)addr, len);
+	table.stats.bytes += len - old_len;
+	table.stats.max_bytes = MAX(table.stats.max_bytes, table.stats.bytes);
+	lock_release(&vmalloc_lock);
 }
 
 void *vmalloc_alloc(size_t size, size_t align)
@@ -236,16 +270,16 @@ bool vmalloc_free(void *addr)
 void *vmalloc_resize(void *addr, size_t size)
 {
 	size_t len = ALIGN_UP(size, os_page_size());
-	size_t old_len = len < size ? 0 : leave(addr);
+	size_t old_len = len < size ? 0 : detach(addr);
 	void *new_addr = addr;
 
 	if (!old_len)
 		return NULL;
 	if (len != old_len && os_remap(addr, old_len, len, &new_addr)) {
-		enter(addr, old_len);
+		attach(addr, old_len, old_len);
 		return NULL;
 	}
-	enter(new_addr, len);
+	attach(new_addr, old_len, len);
 	return new_addr;
 }
 

@@ -168,7 +168,7 @@ void zone_set_present(struct zone *z, pfn_t start, pfn_t end)
 		struct section *s = section_of(p);
 		pfn_t stop = MIN(end, s->base + SECTION_PAGES);
 
-		z->present += bits_set_range(s->present, p - s->base, stop - s->base);
+		s->zone->present += bits_set_range(s->present, p - s->base, stop - s->base);
 		p = stop;
 	}
 	z->max_present = MAX(z->max_present, z->present);
@@ -185,13 +185,13 @@ void zone_set_present(struct zone *z, pfn_t start, pfn_t end)
 }
 
 /* Pages that leave the zone: they must be out of the buddy already. */
-void zone_drop_present(struct zone *z, pfn_t start, pfn_t end)
+void zone_drop_present(pfn_t start, pfn_t end)
 {
 	for (pfn_t p = start; p < end;) {
 		struct section *s = section_of(p);
 		pfn_t stop = MIN(end, s->base + SECTION_PAGES);
 
-		z->present -= bits_clear_range(s->present, p - s->base, stop - s->base);
+		s->zone->present -= bits_clear_range(s->present, p - s->base, stop - s->base);
 		bits_clear_range(s->touched, p - s->base, stop - s->base);
 		p = stop;
 	}

@@ -90,7 +90,7 @@ bool buddy_find(pfn_t pfn, pfn_t *start, unsigned *order);
 size_t zone_carve_pages(struct zone *z, pfn_t start, pfn_t end);
 void zone_describe(struct zone *z, pfn_t carve, size_t carve_pages, pfn_t start, pfn_t end);
 void zone_set_present(struct zone *z, pfn_t start, pfn_t end);
-void zone_drop_present(struct zone *z, pfn_t start, pfn_t end);
+void zone_drop_present(pfn_t start, pfn_t end);
 
 /* Grow so that @npages aligned to @align are had; they are taken. 0: failed. */
 pfn_t zone_brk_grow(struct zone *z, size_t npages, size_t align);

@@ -227,7 +227,7 @@ size_t zone_brk_trim(struct zone *z, size_t pad)
 				bug("zone %s: free run at %p is not free", z->name,
 				    pfn_addr(from));
 		}
-		zone_drop_present(z, from, pos);
+		zone_drop_present(from, pos);
 		if (z->top_carve->end == pos)
 			drop_carve(z, z->top_carve);
 		pos = from;

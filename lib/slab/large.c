@@ -68,7 +68,7 @@ void large_free(void *p)
 	page_set_class(p, 1, CLASS_NONE);
 	__atomic_sub_fetch(&live_pages, npages, __ATOMIC_RELAXED);
 	__atomic_sub_fetch(&live_blocks, 1, __ATOMIC_RELAXED);
-	page_free(p, npages, npages);
+	page_free_sparse(p, npages);
 }
 
 size_t large_size(const void *p)
@@ -87,7 +87,7 @@ bool large_resize(void *p, size_t size)
 	if (want < old) {
 		char *tail = (char *)p + (want << PAGE_SHIFT);
 
-		page_free(tail, old - want, old - want);
+		page_free_sparse(tail, old - want);
 	}
 	__atomic_add_fetch(&live_pages, want - old, __ATOMIC_RELAXED);
 	return true;

@@ -65,7 +65,7 @@ static inline struct slot *slot_enter(void)
 		if (unlikely(!slot_try(s)))
 			continue;
 		if (unlikely(!s->region))
-			s->region = region_create();
+			store_release(&s->region, region_create());
 		if (likely(s->region))
 			return s;
 		slot_leave(s);
@@ -85,10 +85,10 @@ void *slot_pop(unsigned class)
 	struct sheaf *s = &slot->region->sheaf[class];
 
 	if (likely(s->top > s->begin)) {
-		s->top -= sizeof(void *);
+		WRITE_ONCE(s->top, s->top - (uint32_t)sizeof(void *));
 		obj = *region_at(slot->region, s->top);
 	}
-	slot->allocs++;
+	WRITE_ONCE(slot->allocs, slot->allocs + 1);
 	slot_leave(slot);
 	return obj;
 }
@@ -106,8 +106,8 @@ bool slot_push(unsigned class, void *obj)
 	ok = s->top < slot->region->end[class];
 	if (likely(ok)) {
 		*region_at(slot->region, s->top) = obj;
-		s->top += sizeof(void *);
-		slot->frees++;
+		WRITE_ONCE(s->top, s->top + (uint32_t)sizeof(void *));
+		WRITE_ONCE(slot->frees, slot->frees + 1);
 	}
 	slot_leave(slot);
 	return ok;
@@ -127,7 +127,7 @@ size_t slot_push_batch(unsigned class, void *const *objs, size_t n)
 	room = MIN(room, n);
 	for (size_t i = 0; i < room; i++)
 		region_at(slot->region, s->top)[i] = objs[n - 1 - i];
-	s->top += (uint32_t)(room * sizeof(void *));
+	WRITE_ONCE(s->top, s->top + (uint32_t)(room * sizeof(void *)));
 	slot_leave(slot);
 	return room;
 }
@@ -142,10 +142,9 @@ size_t slot_pop_batch(unsigned class, void **objs, size_t n)
 	struct sheaf *s = &slot->region->sheaf[class];
 
 	n = MIN(n, (s->top - s->begin) / sizeof(void *));
-	for (size_t i = 0; i < n; i++) {
-		s->top -= sizeof(void *);
-		objs[i] = *region_at(slot->region, s->top);
-	}
+	for (size_t i = 0; i < n; i++)
+		objs[i] = region_at(slot->region, s->top)[-1 - (long)i];
+	WRITE_ONCE(s->top, s->top - (uint32_t)(n * sizeof(void *)));
 	slot_leave(slot);
 	return n;
 }
@@ -169,8 +168,8 @@ static void move_sheaf(struct region *r, unsigned class)
 	uint32_t used = s->top - s->begin, cap = r->end[class] - s->begin;
 
 	memcpy(region_at(r, sheaf_full[class]), region_at(r, s->begin), used);
-	s->begin = sheaf_full[class];
-	s->top = s->begin + used;
+	WRITE_ONCE(s->begin, sheaf_full[class]);
+	WRITE_ONCE(s->top, s->begin + used);
 	r->end[class] = s->begin + cap;
 }
 
@@ -211,7 +210,7 @@ static size_t slot_take(struct slot *slot, unsigned class, void **objs, size_t n
 	slot_wait(slot);
 	s = &slot->region->sheaf[class];
 	n = MIN(n, (s->top - s->begin) / sizeof(void *));
-	s->top -= (uint32_t)(n * sizeof(void *));
+	WRITE_ONCE(s->top, s->top - (uint32_t)(n * sizeof(void *)));
 	memcpy(objs, region_at(slot->region, s->top), n * sizeof(void *));
 	slot_leave(slot);
 	return n;
@@ -223,7 +222,7 @@ void slot_drain(void)
 	size_t n;
 
 	for (unsigned i = 0; i < nr_slots; i++) {
-		if (!READ_ONCE(slots[i].region))
+		if (!load_acquire(&slots[i].region))
 			continue;
 		for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++) {
 			while ((n = slot_take(&slots[i], class, objs, ARRAY_SIZE(objs))))
@@ -237,7 +236,7 @@ size_t slot_count(unsigned class)
 	size_t n = 0;
 
 	for (unsigned i = 0; i < nr_slots; i++) {
-		struct region *r = READ_ONCE(slots[i].region);
+		struct region *r = load_acquire(&slots[i].region);
 
 		if (r)
 			n += (READ_ONCE(r->sheaf[class].top) -

@@ -33,8 +33,13 @@
 #define OBJECTS_MIN	8
 #define BATCH_BYTES	(32u << 10)
 #define BATCH_MAX	256u
-#define SHEAF_BYTES	(128u << 10)
 #define SHEAF_MAX	2048u
+/* Bytes that a sheaf and a barn may hold: small objects move more often. */
+#define FINE_SIZE	512u
+#define SHEAF_FINE	(128u << 10)
+#define SHEAF_COARSE	(64u << 10)
+#define BARN_FINE	(2u << 20)
+#define BARN_COARSE	(512u << 10)
 #define BARN_BATCHES	64u
 #define EMPTY_MAX	16u
 
@@ -71,11 +76,13 @@ void slab_init(void)
 		c->magic = (uint32_t)(((1ull << 32) + size - 1) / size);
 		c->bucket_magic = (NR_BUCKETS << 16) / c->objects;
 		c->batch = (uint16_t)CLAMP(BATCH_BYTES / size, 2u, BATCH_MAX);
-		c->sheaf_max = (uint16_t)CLAMP(SHEAF_BYTES / size, 4u, SHEAF_MAX);
+		c->sheaf_max = (uint16_t)CLAMP((size <= FINE_SIZE ? SHEAF_FINE : SHEAF_COARSE) /
+						       size, 4u, SHEAF_MAX);
 		fmt_print(c->name, sizeof(c->name), "kmalloc-%u", size);
 		c->list_lock = (struct lock)LOCK_INIT(RANK_CACHE);
 		c->barn.lock = (struct lock)LOCK_INIT(RANK_BARN);
-		c->barn.limit = BARN_BATCHES * c->batch;
+		c->barn.limit = MIN((size <= FINE_SIZE ? BARN_FINE : BARN_COARSE) / size,
+				    BARN_BATCHES * c->batch);
 		for (unsigned b = 0; b < NR_BUCKETS; b++)
 			list_init(&c->partial[b]);
 		list_init(&c->empty);
@@ -227,13 +234,13 @@ size_t slab_alloc(struct kmem_cache *c, void **objs, size_t n)
 				break;
 			}
 			lock_acquire(&c->list_lock);
-			c->nr_slabs++;
+			WRITE_ONCE(c->nr_slabs, c->nr_slabs + 1);
 			enlist(c, s, BUCKET_EMPTY);
 		}
 		size_t k = slab_take(c, s, objs + got, n - got);
 
 		got += k;
-		c->nr_inuse += k;
+		WRITE_ONCE(c->nr_inuse, c->nr_inuse + k);
 		relist(c, s);
 	}
 	lock_release(&c->list_lock);
@@ -255,7 +262,7 @@ static __cold_path _Noreturn void bad_free(struct kmem_cache *c, const void *obj
 }
 
 /* Clear the object's bit; false: it was clear, or there is no such object. */
-static inline bool slab_put(struct kmem_cache *c, struct slab *s, long i)
+static inline bool slab_put(struct slab *s, long i)
 {
 	uint64_t *word;
 
@@ -267,8 +274,6 @@ static inline bool slab_put(struct kmem_cache *c, struct slab *s, long i)
 	*word &= ~BITS_MASK(i);
 	if ((uint32_t)i / 64 < s->scan)
 		s->scan = (uint32_t)i / 64;
-	s->inuse--;
-	c->nr_inuse--;
 	return true;
 }
 
@@ -286,7 +291,7 @@ static struct slab *reap(struct kmem_cache *c, uint32_t keep)
 		struct slab *s = list_last(&c->empty, struct slab, node);
 
 		unlist(c, s);
-		c->nr_slabs--;
+		WRITE_ONCE(c->nr_slabs, c->nr_slabs - 1);
 		s->node.next = (struct list *)dead;
 		dead = s;
 	}
@@ -308,14 +313,22 @@ void slab_free(struct kmem_cache *c, void *const *objs, size_t n)
 	struct slab *dead;
 
 	lock_acquire(&c->list_lock);
-	for (size_t k = 0; k < n; k++) {
+	for (size_t k = 0; k < n;) {
 		struct slab *s = slab_of(objs[k], c->class);
-		long i = slab_index(c, objs[k]);
+		char *base = slab_base(c, objs[k]);
+		size_t first = k;
 
-		if (unlikely(!slab_put(c, s, i))) {
-			lock_release(&c->list_lock);
-			bad_free(c, objs[k], i);
-		}
+		/* Neighbours in a batch are mostly of one slab. */
+		do {
+			long i = slab_index(c, objs[k]);
+
+			if (unlikely(!slab_put(s, i))) {
+				lock_release(&c->list_lock);
+				bad_free(c, objs[k], i);
+			}
+		} while (++k < n && slab_base(c, objs[k]) == base);
+		s->inuse -= (uint32_t)(k - first);
+		WRITE_ONCE(c->nr_inuse, c->nr_inuse - (k - first));
 		relist(c, s);
 	}
 	dead = reap(c, empty_limit(c));

@@ -197,7 +197,7 @@ bool tune_is_dynamic(void)
 
 void tune_note_unmap(size_t size)
 {
-	if (READ_ONCE(fixed) || size > DYNAMIC_MAX || size < tune.mmap_threshold)
+	if (READ_ONCE(fixed) || size > DYNAMIC_MAX || size < READ_ONCE(tune.mmap_threshold))
 		return;
 	/* One past, so that the next request of this size is served from a zone. */
 	WRITE_ONCE(tune.mmap_threshold, size + 1);

@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fake machine.
+ * The fake machine: its memory. For the rest of it see os_fake_misc.c.
  *
  * 1. Memory. One bit per 4 KiB page says what is mapped; the real system is
  *    told by mprotect, and MADV_DONTNEED gives the zeros that fresh pages have.
  *    Only when the real system has no more room for a cut in its own list of
  *    mappings an unmapped page stays accessible.
  *
- * 2. Locking. Cores of several threads call in at a time: one mutex. Words for
- *    futexes are the program's own, so these go to the real system as they are.
+ * 2. Locking. The core calls in from several threads at a time: one mutex.
  */
 #include "os_fake.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -31,7 +27,6 @@
 #define NR_UNITS	(FAKE_SPAN / UNIT)
 #define RESERVED	(256ul << 30)
 #define LEAF_SPAN	(128ul << 30)
-#define TEXT_MAX	65536
 
 struct failure {
 	unsigned after, times;
@@ -48,9 +43,6 @@ static size_t map_hint;				/* all units from here up are mapped */
 static struct failure failures[NR_FAKE_CALLS];
 static bool failing_all;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static char text[TEXT_MAX];
-static size_t text_len;
-static sigjmp_buf *catcher;
 
 static _Noreturn void broken_contract(const char *what, uintptr_t addr, size_t len)
 {
@@ -98,7 +90,7 @@ void fake_boot(void)
 	memset(&fake, 0, sizeof(fake));
 	memset(failures, 0, sizeof(failures));
 	failing_all = false;
-	text_len = 0;
+	fake_text_clear();
 	fake.base = base;
 	fake.page_size = 4096;
 	fake.cpus = 2;
@@ -434,128 +426,4 @@ int os_fence_init(void)
 int os_fence(int cpu __unused_arg)
 {
 	return -ENOSYS;
-}
-
-/* No thread of this machine has a registration: the locked slots are the way. */
-bool os_rseq_area(ptrdiff_t *offset __unused_arg, bool *mm_cid __unused_arg)
-{
-	return false;
-}
-
-bool os_rseq_own(ptrdiff_t *offset __unused_arg, bool *mm_cid __unused_arg)
-{
-	return false;
-}
-
-bool os_rseq_join(void)
-{
-	return false;
-}
-
-unsigned os_cpu_ids(void)
-{
-	return fake.cpus;
-}
-
-unsigned os_cpus(void)
-{
-	return fake.cpus;
-}
-
-void os_yield(void)
-{
-	sched_yield();
-}
-
-void os_futex_wait(uint32_t *word, uint32_t value)
-{
-	syscall(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value, NULL);
-}
-
-void os_futex_wake(uint32_t *word, int waiters)
-{
-	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, waiters);
-}
-
-void os_write(int fd __unused_arg, const void *buf, size_t len)
-{
-	pthread_mutex_lock(&mutex);
-	len = MIN(len, TEXT_MAX - 1 - text_len);
-	memcpy(text + text_len, buf, len);
-	text_len += len;
-	text[text_len] = '\0';
-	pthread_mutex_unlock(&mutex);
-}
-
-const char *fake_text(void)
-{
-	return text;
-}
-
-void fake_text_clear(void)
-{
-	text_len = 0;
-	text[0] = '\0';
-}
-
-int os_dup(int fd)
-{
-	return fd;
-}
-
-int os_pid(void)
-{
-	return (int)getpid();
-}
-
-int os_tid(void)
-{
-	return (int)syscall(SYS_gettid);
-}
-
-uint64_t os_clock_ns(void)
-{
-	return READ_ONCE(fake.clock_ns);
-}
-
-uint64_t os_auxv(unsigned long type)
-{
-	return type == AT_PAGESZ ? fake.page_size : 0;
-}
-
-char **os_environ(void)
-{
-	return fake.environ;
-}
-
-bool os_secure(void)
-{
-	return fake.secure;
-}
-
-bool fake_aborts(void (*fn)(void *), void *arg)
-{
-	sigjmp_buf here;
-
-	if (sigsetjmp(here, 0)) {
-		catcher = NULL;
-		return true;
-	}
-	catcher = &here;
-	fn(arg);
-	catcher = NULL;
-	return false;
-}
-
-void os_abort(void)
-{
-	if (catcher)
-		siglongjmp(*catcher, 1);
-	fprintf(stderr, "%s", text);
-	abort();
-}
-
-bool os_single_threaded(void)
-{
-	return READ_ONCE(fake.single_threaded);
 }

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fake machine: all but its memory. Words for futexes are the program's
+ * own, so these go to the real system as they are.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "os/os.h"
+#include "os_fake.h"
+
+#define TEXT_MAX	65536
+
+static char text[TEXT_MAX];
+static size_t text_len;
+static pthread_mutex_t text_mutex = PTHREAD_MUTEX_INITIALIZER;
+static sigjmp_buf *catcher;
+
+/* The fake's memory is real memory. */
+int os_resident(void *addr, size_t len, unsigned char *vec)
+{
+	return mincore(addr, len, vec) ? -errno : 0;
+}
+
+/* No thread of this machine has a registration: the locked slots are the way. */
+bool os_rseq_area(ptrdiff_t *offset __unused_arg, bool *mm_cid __unused_arg)
+{
+	return false;
+}
+
+bool os_rseq_own(ptrdiff_t *offset __unused_arg, bool *mm_cid __unused_arg)
+{
+	return false;
+}
+
+bool os_rseq_join(void)
+{
+	return false;
+}
+
+unsigned os_cpu_ids(void)
+{
+	return fake.cpus;
+}
+
+unsigned os_cpus(void)
+{
+	return fake.cpus;
+}
+
+void os_yield(void)
+{
+	sched_yield();
+}
+
+void os_futex_wait(uint32_t *word, uint32_t value)
+{
+	syscall(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value, NULL);
+}
+
+void os_futex_wake(uint32_t *word, int waiters)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, waiters);
+}
+
+void os_write(int fd __unused_arg, const void *buf, size_t len)
+{
+	pthread_mutex_lock(&text_mutex);
+	len = MIN(len, TEXT_MAX - 1 - text_len);
+	memcpy(text + text_len, buf, len);
+	text_len += len;
+	text[text_len] = '\0';
+	pthread_mutex_unlock(&text_mutex);
+}
+
+const char *fake_text(void)
+{
+	return text;
+}
+
+void fake_text_clear(void)
+{
+	text_len = 0;
+	text[0] = '\0';
+}
+
+int os_dup(int fd)
+{
+	return fd;
+}
+
+int os_pid(void)
+{
+	return (int)getpid();
+}
+
+int os_tid(void)
+{
+	return (int)syscall(SYS_gettid);
+}
+
+uint64_t os_clock_ns(void)
+{
+	return READ_ONCE(fake.clock_ns);
+}
+
+uint64_t os_auxv(unsigned long type)
+{
+	return type == AT_PAGESZ ? fake.page_size : 0;
+}
+
+char **os_environ(void)
+{
+	return fake.environ;
+}
+
+bool os_secure(void)
+{
+	return fake.secure;
+}
+
+bool fake_aborts(void (*fn)(void *), void *arg)
+{
+	sigjmp_buf here;
+
+	if (sigsetjmp(here, 0)) {
+		catcher = NULL;
+		return true;
+	}
+	catcher = &here;
+	fn(arg);
+	catcher = NULL;
+	return false;
+}
+
+void os_abort(void)
+{
+	if (catcher)
+		siglongjmp(*catcher, 1);
+	fprintf(stderr, "%s", text);
+	abort();
+}
+
+bool os_single_threaded(void)
+{
+	return READ_ONCE(fake.single_threaded);
+}
