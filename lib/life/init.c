@@ -74,8 +74,9 @@ static void keep_stderr(void)
 static __attribute__((constructor)) void life_start(int argc __unused_arg,
 						    char **argv __unused_arg, char **envp)
 {
-	life_init();
-	read_environment(envp);
+	/* A program that never allocates pays for nothing more than this. */
+	if (relocated == &relocated)
+		read_environment(envp);
 	if (tune.stats == STATS_EXIT)
 		keep_stderr();
 	pthread_atfork(fork_prepare, fork_parent, fork_child);

@@ -54,7 +54,7 @@ void stats_print(void)
 		if (z->max_present)
 			report("stele: zone %-4s %lu kB, of it free %lu, tables %lu, "
 			       "most ever %lu; grown %lux, trimmed %lux, purged %lux",
-			       z->name, kib(z->present), kib(z->free), kib(z->meta),
+			       zone_name(z), kib(z->present), kib(z->free), kib(z->meta),
 			       kib(z->max_present), (unsigned long)z->nr_grow,
 			       (unsigned long)z->nr_trim, (unsigned long)z->nr_purge);
 	}

@@ -121,28 +121,32 @@ int os_fence(int cpu)
 				cpu >= 0 ? FENCE_FLAG_CPU : 0, cpu >= 0 ? cpu : 0, 0);
 }
 
-static unsigned cpu_mask(uint64_t *mask, size_t bytes)
-{
-	long ret = raw_syscall(SYS_sched_getaffinity, 0, bytes, mask, 0);
+/* Both answers by one call: they do not change enough to ask again. */
+static struct {
+	unsigned ids, cpus;	/* 0: not asked yet */
+} cpu;
 
-	return ret > 0 ? (unsigned)ret : 0;
+static void ask_cpus(void)
+{
+	uint64_t mask[128];
+	long bytes = raw_syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask, 0);
+
+	cpu.ids = bytes > 0 ? (unsigned)bytes * 8 : 64;
+	cpu.cpus = bytes > 0 ? (unsigned)bits_count(mask, 0, cpu.ids) : 1;
 }
 
 unsigned os_cpu_ids(void)
 {
-	uint64_t mask[128];
-	unsigned bytes = cpu_mask(mask, sizeof(mask));
-
-	return bytes ? bytes * 8 : 64;
+	if (!cpu.ids)
+		ask_cpus();
+	return cpu.ids;
 }
 
 unsigned os_cpus(void)
 {
-	uint64_t mask[128];
-	unsigned bytes = cpu_mask(mask, sizeof(mask));
-	unsigned n = (unsigned)bits_count(mask, 0, bytes * 8);
-
-	return n ? n : 1;
+	if (!cpu.ids)
+		ask_cpus();
+	return MAX(cpu.cpus, 1u);
 }
 
 void os_yield(void)

@@ -18,6 +18,9 @@
  * 3. Placement. Smallest order that fits, lowest address in it: the heap
  *    stays dense, its top free for trimming, and touched pages come first.
  *
+ *    Runs that are no power of two would need a block of twice their size and
+ *    leave its tail: buddy_alloc_run first looks for one between blocks.
+ *
  * 4. Locking. zone_lock throughout.
  *
  * Invariants: bits of different orders never cover the same page; no two
@@ -26,6 +29,8 @@
 #include "base/bits.h"
 #include "os/bug.h"
 #include "page/zone.h"
+
+#define RUN_TRIES	16	/* candidates of buddy_alloc_run */
 
 /* Orders lie one behind the other in section->free; 9 and 10 have a word each. */
 static inline uint64_t *order_map(struct section *s, unsigned order)
@@ -176,6 +181,51 @@ pfn_t buddy_alloc_exact(struct zone *z, size_t npages, unsigned align_order)
 	if (pfn && npages < 1ul << order)
 		buddy_free(pfn + npages, (1ul << order) - npages);
 	return pfn;
+}
+
+/* The next free block of @order in section @s from block @i on; -1: none. */
+static long next_block(struct section *s, unsigned order, size_t i)
+{
+	size_t blocks = SECTION_PAGES >> order;
+
+	i = s->top[order] ? bits_next(order_map(s, order), i, blocks, true) : blocks;
+	return i < blocks ? (long)i : -1;
+}
+
+/* Length of the free run that starts at @start, up to @want. */
+static size_t run_above(pfn_t start, size_t want)
+{
+	pfn_t pfn = start, block;
+	unsigned order;
+
+	while (pfn - start < want && buddy_find(pfn, &block, &order))
+		pfn = block + (1ul << order);
+	return pfn - start;
+}
+
+pfn_t buddy_alloc_run(struct zone *z, size_t npages)
+{
+	/* Most runs of n pages hold a whole block of this order. */
+	unsigned order = bit_last(npages);
+	unsigned tries = 0;
+
+	if (!z->nr_blocks[order])
+		return 0;
+	for (size_t k = 0; k < z->nr_sections; k++) {
+		struct section *s = z->sections[k];
+		long i = -1;
+
+		while ((i = next_block(s, order, (size_t)(i + 1))) >= 0) {
+			pfn_t block = s->base + ((size_t)i << order);
+			pfn_t start = block - buddy_run_below(block);
+
+			if (run_above(start, npages) >= npages && buddy_take(start, npages))
+				return start;
+			if (++tries == RUN_TRIES)
+				return 0;
+		}
+	}
+	return 0;
 }
 
 /* The section that holds the pages right behind this one, in any zone. */

@@ -16,11 +16,13 @@
 
 #define SECTION_STRUCT_PAGES	((sizeof(struct section) + PAGE_SIZE - 1) / PAGE_SIZE)
 
-struct zone zones[NR_ZONES] = {
-	[ZONE_BRK] = { .name = "BRK" },
-	[ZONE_MMAP] = { .name = "MMAP" },
-};
+struct zone zones[NR_ZONES];
 struct lock zone_lock = LOCK_INIT(RANK_ZONE);
+
+const char *zone_name(const struct zone *z)
+{
+	return z == &zones[ZONE_BRK] ? "BRK" : "MMAP";
+}
 
 static bool is_windowed(const struct zone *z)
 {

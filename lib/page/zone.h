@@ -35,7 +35,6 @@ static_assert(sizeof(struct carve) <= sizeof(((struct page *)0)->words), "fits")
 
 /* Protected by zone_lock throughout; counters may be read without. */
 struct zone {
-	const char *name;
 	uint32_t nr_sections;
 	struct section *sections[MAX_SECTIONS];	/* ZONE_BRK: by address */
 
@@ -64,6 +63,8 @@ enum zone_id { ZONE_BRK, ZONE_MMAP, NR_ZONES };
 extern struct zone zones[NR_ZONES];
 extern struct lock zone_lock;
 
+const char *zone_name(const struct zone *z);
+
 /* ---- buddy.c ---- */
 
 /* Give any range of present pages to the buddy; merges eagerly. */
@@ -72,6 +73,11 @@ void buddy_free(pfn_t pfn, size_t npages);
 pfn_t buddy_alloc(struct zone *z, unsigned order);
 /* Exactly @npages (<= MAX_BLOCK), aligned to 1 << align_order. */
 pfn_t buddy_alloc_exact(struct zone *z, size_t npages, unsigned align_order);
+/*
+ * Exactly @npages at any page, where a free run that no single block covers will
+ * do; looks at a few candidates only. 0: none of them.
+ */
+pfn_t buddy_alloc_run(struct zone *z, size_t npages);
 /* More than MAX_BLOCK pages, or alignment above it: runs of largest blocks. */
 pfn_t buddy_alloc_contig(struct zone *z, size_t npages, size_t align);
 /* Take this very range if all of it is free. */

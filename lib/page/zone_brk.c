@@ -142,7 +142,7 @@ pfn_t zone_brk_grow(struct zone *z, size_t npages, size_t align)
 		return 0;
 	commit(z, &p);
 	if (!buddy_take(p.run, npages))
-		bug("zone %s: pages %p.. of a growth are not free", z->name, pfn_addr(p.run));
+		bug("zone %s: pages %p.. of a growth are not free", zone_name(z), pfn_addr(p.run));
 	return p.run;
 }
 
@@ -224,7 +224,7 @@ size_t zone_brk_trim(struct zone *z, size_t pad)
 		} else {
 			from -= MIN(buddy_run_below(pos), pos - new_end);
 			if (!buddy_take(from, pos - from))
-				bug("zone %s: free run at %p is not free", z->name,
+				bug("zone %s: free run at %p is not free", zone_name(z),
 				    pfn_addr(from));
 		}
 		zone_drop_present(from, pos);

@@ -48,7 +48,7 @@ static pfn_t try_chunk(struct zone *z, size_t npages, size_t align, size_t chunk
 	z->nr_grow++;
 	run = ALIGN_UP(start + carve, align);
 	if (!buddy_take(run, npages))
-		bug("zone %s: pages %p.. of a chunk are not free", z->name, pfn_addr(run));
+		bug("zone %s: pages %p.. of a chunk are not free", zone_name(z), pfn_addr(run));
 	return run;
 }
 

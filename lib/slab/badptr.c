@@ -27,7 +27,7 @@ static pfn_t run_of(pfn_t pfn, struct page **page)
 static _Noreturn void in_zone(const char *call, const void *p)
 {
 	pfn_t pfn = addr_pfn(p), start, run;
-	const char *zone = section_of(pfn)->zone->name;
+	const char *zone = zone_name(section_of(pfn)->zone);
 	struct page *page;
 	unsigned order;
 	bool free_page;

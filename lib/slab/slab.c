@@ -39,7 +39,7 @@
 #define SHEAF_FINE	(128u << 10)
 #define SHEAF_COARSE	(64u << 10)
 #define BARN_FINE	(2u << 20)
-#define BARN_COARSE	(512u << 10)
+#define BARN_COARSE	(256u << 10)
 #define BARN_BATCHES	64u
 #define EMPTY_MAX	16u
 
