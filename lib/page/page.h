@@ -73,9 +73,9 @@ void *page_alloc(size_t npages, size_t align, struct page **page);
 void page_free(void *addr, size_t npages, size_t written);
 
 /*
- * As page_free for a run that the program may have written anywhere, but ask
- * the system which pages it did write, where that is worth a call: so that a
- * sparsely used array is neither zeroed nor purged as a whole.
+ * As page_free for a run that the program may have written anywhere; but where
+ * the system says that it has used little of it, the pages go back at once: so
+ * that a sparse array is not zeroed as a whole when it is next handed out.
  */
 void page_free_sparse(void *addr, size_t npages);
 

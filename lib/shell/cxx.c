@@ -10,8 +10,8 @@
 #include <dlfcn.h>
 
 #include "os/bug.h"
+#include "shell/hitpath.h"
 #include "shell/shell.h"
-#include "slab/kmalloc.h"
 
 /* align_val_t and size_t are both unsigned long in the C++ ABI here. */
 typedef unsigned long ulong_t;
@@ -66,7 +66,7 @@ static __cold_path void *new_aligned_nothrow_failed(const char *name, ulong_t si
 	__public void *name(ulong_t size); \
 	__public void *name(ulong_t size) \
 	{ \
-		void *p = malloc(size); \
+		void *p = hit_malloc(size); \
 		return likely(p) ? p : new_failed(#name, size, (void *)name); \
 	}
 
@@ -74,7 +74,7 @@ static __cold_path void *new_aligned_nothrow_failed(const char *name, ulong_t si
 	__public void *name(ulong_t size, const void *tag); \
 	__public void *name(ulong_t size, const void *tag) \
 	{ \
-		void *p = malloc(size); \
+		void *p = hit_malloc(size); \
 		return likely(p) ? p : new_nothrow_failed(#name, size, tag, (void *)name); \
 	}
 
@@ -97,19 +97,19 @@ static __cold_path void *new_aligned_nothrow_failed(const char *name, ulong_t si
 
 #define DELETE(name) \
 	__public void name(void *p); \
-	__public void name(void *p) { free(p); }
+	__public void name(void *p) { hit_free(p); }
 
 #define DELETE_SIZED(name) \
 	__public void name(void *p, ulong_t size); \
-	__public void name(void *p, ulong_t size) { kfree_sized(p, size, 1); }
+	__public void name(void *p, ulong_t size) { hit_free_sized(p, size); }
 
 #define DELETE_NOTHROW(name) \
 	__public void name(void *p, const void *tag); \
-	__public void name(void *p, const void *tag __unused_arg) { free(p); }
+	__public void name(void *p, const void *tag __unused_arg) { hit_free(p); }
 
 #define DELETE_ALIGNED(name) \
 	__public void name(void *p, ulong_t align); \
-	__public void name(void *p, ulong_t align __unused_arg) { free(p); }
+	__public void name(void *p, ulong_t align __unused_arg) { hit_free(p); }
 
 #define DELETE_SIZED_ALIGNED(name) \
 	__public void name(void *p, ulong_t size, ulong_t align); \
@@ -118,7 +118,7 @@ static __cold_path void *new_aligned_nothrow_failed(const char *name, ulong_t si
 #define DELETE_ALIGNED_NOTHROW(name) \
 	__public void name(void *p, ulong_t align, const void *tag); \
 	__public void name(void *p, ulong_t align __unused_arg, const void *tag __unused_arg) \
-	{ free(p); }
+	{ hit_free(p); }
 
 /* m: unsigned long (size_t). St11align_val_t, RKSt9nothrow_t as mangled. */
 NEW(_Znwm)

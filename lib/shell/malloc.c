@@ -1,62 +1,42 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * malloc, free, calloc, realloc.
- *
- * The hit paths stand here, and cost what tests/abi/hitpath.sh counts in the
- * built library: malloc of up to 1024 bytes 19 instructions, free of a slab
- * object 22, to the ret; no call, no lock prefix, no load of the object.
- * Everything else is a miss and goes to slab/kmalloc.c.
- *
- *	malloc	size class (a table), sequence: pop
- *	free	class of the page (the window), sequence: push
- */
+/* malloc, free, calloc, realloc. The hit paths are in hitpath.h. */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "life/init.h"
 #include "page/boot.h"
-#include "page/section.h"
+#include "shell/hitpath.h"
 #include "shell/shell.h"
-#include "slab/kmalloc.h"
-#include "slab/percpu_rseq.h"
 
 static __cold_path void *first_malloc(size_t size)
 {
 	return life_init() ? kmalloc(size) : boot_alloc(size, 1);
 }
 
-static __noinline void *malloc_miss(size_t size)
+__noinline void *malloc_miss(size_t size)
 {
+#ifdef HAVE_RSEQ
+	/* Medium sizes hit too; small ones that come here have missed already. */
+	if (size > HIT_SIZES && size <= SIZE_MAX_SLAB && hit.size_limit) {
+		void *p;
+
+		rseq_hit_pop(size_class(size), p, miss);
+		return p;
+	}
+miss:
+#endif
 	return likely(READ_ONCE(life_ready)) ? kmalloc(size) : first_malloc(size);
 }
 
 __public void *malloc(size_t size)
 {
-#ifdef HAVE_RSEQ
-	if (likely(size < hit.size_limit)) {
-		void *p;
-
-		rseq_hit_pop(hit.class[size], p, miss);
-		return p;
-	}
-miss:
-#endif
-	return malloc_miss(size);
+	return hit_malloc(size);
 }
 
 __public void free(void *p)
 {
-#ifdef HAVE_RSEQ
-	size_t i = ((uintptr_t)p - hit.base) >> PAGE_SHIFT;
-
-	if (likely(i < hit.pages)) {
-		rseq_hit_push(hit.map[i], p, miss);
-		return;
-	}
-miss:
-#endif
-	kfree(p);
+	hit_free(p);
 }
 
 static __noinline void *calloc_miss(size_t bytes)
@@ -93,9 +73,9 @@ miss:
 __public void *realloc(void *p, size_t size)
 {
 	if (!p)
-		return malloc(size);
+		return malloc_miss(size);
 	if (!size) {
-		free(p);
+		kfree(p);
 		return NULL;
 	}
 	return krealloc(p, size);
@@ -117,7 +97,7 @@ __public void cfree(void *p)
 
 __public void free_sized(void *p, size_t size)
 {
-	kfree_sized(p, size, 1);
+	hit_free_sized(p, size);
 }
 
 __public void free_aligned_sized(void *p, size_t align, size_t size)

@@ -36,9 +36,7 @@ bool barn_put(struct kmem_cache *c, void *const *objs, size_t n)
 	lock_acquire(&b->lock);
 	ok = b->count + n <= b->limit && (b->objs || open_barn(b));
 	if (ok) {
-		/* objs[0] is the hottest: it goes on top. */
-		for (size_t i = 0; i < n; i++)
-			b->objs[b->count + i] = objs[n - 1 - i];
+		memcpy(b->objs + b->count, objs, n * sizeof(void *));
 		WRITE_ONCE(b->count, b->count + (uint32_t)n);
 	}
 	lock_release(&b->lock);
@@ -53,9 +51,8 @@ size_t barn_get(struct kmem_cache *c, void **objs, size_t n)
 		return 0;
 	lock_acquire(&b->lock);
 	n = MIN(n, b->count);
-	for (size_t i = 0; i < n; i++)
-		objs[i] = b->objs[b->count - 1 - i];
 	WRITE_ONCE(b->count, b->count - (uint32_t)n);
+	memcpy(objs, b->objs + b->count, n * sizeof(void *));
 	lock_release(&b->lock);
 	return n;
 }

@@ -7,7 +7,7 @@
 
 /* Store all of @objs; false: no room, nothing stored. */
 bool barn_put(struct kmem_cache *c, void *const *objs, size_t n);
-/* Take up to @n; objs[0] is the one put last. */
+/* Take up to @n; the last of objs is the one put last. */
 size_t barn_get(struct kmem_cache *c, void **objs, size_t n);
 
 #endif

@@ -53,22 +53,27 @@ static void spill(struct kmem_cache *c, void *const *objs, size_t n)
 static __noinline void *refill(unsigned class)
 {
 	struct kmem_cache *c = &kmem_caches[class];
-	void *objs[BATCH_LIMIT];
+	void *batch[BATCH_LIMIT], **objs = batch;
 	size_t want, n, kept;
 
 	percpu_grow(class);
 	want = percpu_refill_size(class);
 	n = barn_get(c, objs, want);
-	if (!n)
-		n = slab_alloc(c, objs, want);
-	if (!n && direct_reclaim(c->size))
-		n = slab_alloc(c, objs, 1);
+	if (!n) {
+		n = slab_alloc(c, batch, want);
+		objs = batch + want - n;
+	}
+	if (!n && direct_reclaim(c->size)) {
+		n = slab_alloc(c, batch, 1);
+		objs = batch;
+	}
 	if (!n)
 		return no_memory();
-	/* What is pushed are the last ones; objs[0] is the caller's. */
-	kept = percpu_push_batch(class, objs + 1, n - 1);
-	spill(c, objs + 1, n - 1 - kept);
-	return objs[0];
+	/* The hottest is the caller's; those below it go in as far as there is room. */
+	n--;
+	kept = percpu_push_batch(class, objs, n);
+	spill(c, objs, n - kept);
+	return objs[n];
 }
 
 /* The sheaf is full: make it larger, or move a batch out. */

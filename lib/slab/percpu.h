@@ -55,9 +55,12 @@ bool percpu_push(unsigned class, void *obj);
 /* How many objects a miss of this class should fetch now. */
 size_t percpu_refill_size(unsigned class);
 
-/* Returns how many were pushed: the last ones of objs; objs[0] ends on top. */
+/*
+ * Batches lie in arrays as in a sheaf: the last object is the hottest, or was
+ * the top. Push returns how many went in, the last ones of objs; the rest stays
+ * the caller's. Pop takes up to @n.
+ */
 size_t percpu_push_batch(unsigned class, void *const *objs, size_t n);
-/* Pops up to @n; objs[0] was the top. */
 size_t percpu_pop_batch(unsigned class, void **objs, size_t n);
 /* A miss: on a repeated one let the sheaf hold more. False: nothing changed. */
 bool percpu_grow(unsigned class);

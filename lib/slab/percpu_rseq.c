@@ -75,42 +75,39 @@ aborted:
 }
 
 /*
- * Copies min(bytes, room) bytes of pointers from below @src_end, the last one
- * first, so that the first of the copied ones ends on top.
+ * Copies the last min(bytes, room) bytes of pointers below @src_end onto the
+ * sheaf. The copy is restartable like any other instruction of the sequence.
  */
 enum rseq_result rseq_push_batch(unsigned class, void *const *src_end, size_t *bytes)
 {
 	struct region *region;
-	size_t top, want = *bytes, left, tmp;
-	void *const *src;
+	size_t top, want = *bytes, n, moved;
+	const void *src;
+	void *dst;
 
 	__asm__ __volatile__ goto(
 		RSEQ_BEGIN("aborted")
 		LOAD_REGION
 		"movl (%[region], %[index], 8), %k[top]\n\t"
-		"movl " REGION_END "(%[region], %[index], 4), %k[left]\n\t"
-		"subl %k[top], %k[left]\n\t"
+		"movl " REGION_END "(%[region], %[index], 4), %k[n]\n\t"
+		"subl %k[top], %k[n]\n\t"
 		"jbe %l[full]\n\t"
-		"cmpq %[want], %[left]\n\t"
-		"cmovaq %[want], %[left]\n\t"
-		/* top runs up, src down, while left bytes remain */
+		"cmpq %[want], %[n]\n\t"
+		"cmovaq %[want], %[n]\n\t"
+		"movq %[n], %[moved]\n\t"
 		"movq %[src_end], %[src]\n\t"
-		"addq %[top], %[left]\n"		/* left: where top will be */
-		"5:\n\t"
-		"movq -8(%[src]), %[tmp]\n\t"
-		"movq %[tmp], (%[region], %[top])\n\t"
-		"subq $8, %[src]\n\t"
-		"addq $8, %[top]\n\t"
-		"cmpq %[left], %[top]\n\t"
-		"jb 5b\n\t"
+		"subq %[n], %[src]\n\t"
+		"leaq (%[region], %[top]), %[dst]\n\t"
+		"addl %k[n], %k[top]\n\t"
+		"rep movsb\n\t"
 		"movl %k[top], (%[region], %[index], 8)\n"
 		"2:\n\t"
-		: [region] "=&r"(region), [top] "=&r"(top), [left] "=&r"(left),
-		  [tmp] "=&r"(tmp), [src] "=&r"(src)
+		: [region] "=&r"(region), [top] "=&r"(top), [n] "=&c"(n),
+		  [src] "=&S"(src), [dst] "=&D"(dst), [moved] "=&r"(moved)
 		: [want] "r"(want), [src_end] "r"(src_end), COMMON_INPUTS
 		: "memory", "cc"
 		: full, aborted);
-	*bytes = (size_t)((const char *)src_end - (const char *)src);
+	*bytes = moved;
 	return RSEQ_DONE;
 full:
 	return RSEQ_MISS;
@@ -118,39 +115,35 @@ aborted:
 	return RSEQ_ABORTED;
 }
 
-/* Copies min(bytes, cached) bytes of pointers to @dst, the top first. */
-enum rseq_result rseq_pop_batch(unsigned class, void **dst, size_t *bytes)
+/* Copies the top min(bytes, cached) bytes of pointers to @to. */
+enum rseq_result rseq_pop_batch(unsigned class, void **to, size_t *bytes)
 {
 	struct region *region;
-	size_t top, want = *bytes, left, tmp;
-	void **d;
+	size_t top, want = *bytes, n;
+	const void *src;
+	void *dst;
 
 	__asm__ __volatile__ goto(
 		RSEQ_BEGIN("aborted")
 		LOAD_REGION
 		"movl (%[region], %[index], 8), %k[top]\n\t"
-		"movl %k[top], %k[left]\n\t"
-		"subl 4(%[region], %[index], 8), %k[left]\n\t"
+		"movl %k[top], %k[n]\n\t"
+		"subl 4(%[region], %[index], 8), %k[n]\n\t"
 		"jbe %l[empty]\n\t"
-		"cmpq %[want], %[left]\n\t"
-		"cmovaq %[want], %[left]\n\t"
-		"movq %[dst], %[d]\n\t"
-		"addq %[d], %[left]\n"			/* left: where dst will end */
-		"5:\n\t"
-		"movq -8(%[region], %[top]), %[tmp]\n\t"
-		"movq %[tmp], (%[d])\n\t"
-		"addq $8, %[d]\n\t"
-		"subq $8, %[top]\n\t"
-		"cmpq %[left], %[d]\n\t"
-		"jb 5b\n\t"
+		"cmpq %[want], %[n]\n\t"
+		"cmovaq %[want], %[n]\n\t"
+		"subl %k[n], %k[top]\n\t"
+		"leaq (%[region], %[top]), %[src]\n\t"
+		"movq %[to], %[dst]\n\t"
+		"rep movsb\n\t"
 		"movl %k[top], (%[region], %[index], 8)\n"
 		"2:\n\t"
-		: [region] "=&r"(region), [top] "=&r"(top), [left] "=&r"(left),
-		  [tmp] "=&r"(tmp), [d] "=&r"(d)
-		: [want] "r"(want), [dst] "r"(dst), COMMON_INPUTS
+		: [region] "=&r"(region), [top] "=&r"(top), [n] "=&c"(n),
+		  [src] "=&S"(src), [dst] "=&D"(dst)
+		: [want] "r"(want), [to] "r"(to), COMMON_INPUTS
 		: "memory", "cc"
 		: empty, aborted);
-	*bytes = (size_t)((char *)d - (char *)dst);
+	*bytes = (size_t)((char *)dst - (char *)to);
 	return RSEQ_DONE;
 empty:
 	return RSEQ_MISS;

@@ -125,8 +125,7 @@ size_t slot_push_batch(unsigned class, void *const *objs, size_t n)
 	size_t room = end > s->top ? (end - s->top) / sizeof(void *) : 0;
 
 	room = MIN(room, n);
-	for (size_t i = 0; i < room; i++)
-		region_at(slot->region, s->top)[i] = objs[n - 1 - i];
+	memcpy(region_at(slot->region, s->top), objs + n - room, room * sizeof(void *));
 	WRITE_ONCE(s->top, s->top + (uint32_t)(room * sizeof(void *)));
 	slot_leave(slot);
 	return room;
@@ -142,9 +141,8 @@ size_t slot_pop_batch(unsigned class, void **objs, size_t n)
 	struct sheaf *s = &slot->region->sheaf[class];
 
 	n = MIN(n, (s->top - s->begin) / sizeof(void *));
-	for (size_t i = 0; i < n; i++)
-		objs[i] = region_at(slot->region, s->top)[-1 - (long)i];
 	WRITE_ONCE(s->top, s->top - (uint32_t)(n * sizeof(void *)));
+	memcpy(objs, region_at(slot->region, s->top), n * sizeof(void *));
 	slot_leave(slot);
 	return n;
 }

@@ -192,6 +192,7 @@ static void slab_destroy(struct kmem_cache *c, struct slab *s)
 	page_free(base, npages, MIN(written, npages));
 }
 
+/* Into objs[n - 1], objs[n - 2], ... by rising address. */
 static size_t slab_take(struct kmem_cache *c, struct slab *s, void **objs, size_t n)
 {
 	uint64_t *map = slab_bitmap(s);
@@ -205,7 +206,7 @@ static size_t slab_take(struct kmem_cache *c, struct slab *s, void **objs, size_
 			size_t i = w * 64 + bit_first(spare);
 
 			spare &= spare - 1;
-			objs[got++] = base + i * c->size;
+			objs[n - ++got] = base + i * c->size;
 			if (i >= s->fresh)
 				s->fresh = (uint32_t)i + 1;
 		}
@@ -237,7 +238,7 @@ size_t slab_alloc(struct kmem_cache *c, void **objs, size_t n)
 			WRITE_ONCE(c->nr_slabs, c->nr_slabs + 1);
 			enlist(c, s, BUCKET_EMPTY);
 		}
-		size_t k = slab_take(c, s, objs + got, n - got);
+		size_t k = slab_take(c, s, objs, n - got);
 
 		got += k;
 		WRITE_ONCE(c->nr_inuse, c->nr_inuse + k);

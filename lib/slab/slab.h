@@ -80,8 +80,9 @@ extern struct kmem_cache kmem_caches[NR_CLASSES];
 void slab_init(void);
 
 /*
- * Take up to @n objects; fewer only when there is no memory. objs[0] has the
- * lowest address of its slab: hand it out first.
+ * Take up to @n objects into the end of objs[0..n): returns how many, fewer only
+ * when there is no memory. The last has the lowest address of its slab: it is
+ * the one to hand out first.
  */
 size_t slab_alloc(struct kmem_cache *c, void **objs, size_t n);
 

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hit paths of malloc and free, for malloc.c and for operator new and
+ * delete, which inline them.
+ *
+ * What they cost tests/abi/hitpath.sh counts in the built library: malloc of up
+ * to 1024 bytes 19 instructions, free of a slab object 22, to the ret; no call,
+ * no lock prefix, no load of the object.
+ *
+ *	malloc	size class (a table), sequence: pop
+ *	free	class of the page (the window), sequence: push
+ */
+#ifndef STELE_SHELL_HITPATH_H
+#define STELE_SHELL_HITPATH_H
+
+#include "page/hit.h"
+#include "page/page.h"
+#include "slab/kmalloc.h"
+#include "slab/percpu_rseq.h"
+
+/* malloc.c: medium sizes, and whatever the sheaf did not have. */
+void *malloc_miss(size_t size);
+
+static __force_inline void *hit_malloc(size_t size)
+{
+#ifdef HAVE_RSEQ
+	if (likely(size < hit.size_limit)) {
+		void *p;
+
+		rseq_hit_pop(hit.class[size], p, miss);
+		return p;
+	}
+miss:
+#endif
+	return malloc_miss(size);
+}
+
+static __force_inline void hit_free(void *p)
+{
+#ifdef HAVE_RSEQ
+	size_t i = ((uintptr_t)p - hit.base) >> PAGE_SHIFT;
+
+	if (likely(i < hit.pages)) {
+		rseq_hit_push(hit.map[i], p, miss);
+		return;
+	}
+miss:
+#endif
+	kfree(p);
+}
+
+/* The caller says the size: it must be of the class that the page has. */
+static __force_inline void hit_free_sized(void *p, size_t size)
+{
+#ifdef HAVE_RSEQ
+	size_t i = ((uintptr_t)p - hit.base) >> PAGE_SHIFT;
+
+	if (likely(i < hit.pages && size < hit.size_limit)) {
+		unsigned class = hit.map[i];
+
+		if (likely(class == hit.class[size])) {
+			rseq_hit_push(class, p, miss);
+			return;
+		}
+	}
+miss:
+#endif
+	kfree_sized(p, size, 1);
+}
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Free memory goes back by itself, so that a program never has more of it than 64 MiB or a quarter
+ * of what it uses; and a load that takes and frees the same again and again makes no storm of
+ * system calls.
+ */
+#include <malloc.h>
+
+#include "watch.h"
+
+#define SLACK (8 * MIB)		/* caches, tables, the program itself */
+#define BLOCKS 400000
+
+static char *p[BLOCKS];
+
+static void bounded(const char *what, size_t live, size_t base)
+{
+	size_t free_max = live / 4 > 64 * MIB ? live / 4 : 64 * MIB, now = rss();
+
+	CHECK(now <= base + live + free_max + SLACK, "%s: %zu MiB live, %zu MiB resident", what,
+	      live >> 20, (now - base) >> 20);
+}
+
+/* Takes @count blocks of @n, and frees them in runs that leave one of @keep. */
+static void decay(const char *what, size_t n, size_t count, size_t keep)
+{
+	size_t base = rss(), live = 0, step = count / 200;
+
+	for (size_t i = 0; i < count; i++) {
+		p[i] = hard_malloc(n);
+		touch(p[i], n);
+		live += malloc_usable_size(p[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (i % keep != keep - 1) {
+			live -= malloc_usable_size(p[i]);
+			free(p[i]);
+			p[i] = NULL;
+		}
+		if (i % step == 0)
+			bounded(what, live, base);
+	}
+	bounded(what, live, base);
+	for (size_t i = 0; i < count; i++) {
+		free(p[i]);
+		p[i] = NULL;
+	}
+	bounded(what, 0, base);
+}
+
+/* System calls a second while @total bytes in blocks of @n are taken and freed for 2 seconds. */
+static double storm(size_t n, size_t total, double *cycles)
+{
+	size_t count = total / n, rounds = 0;
+	double start = hard_now(), now;
+
+	watch_clear();
+	do {
+		for (size_t i = 0; i < count; i++) {
+			p[i] = hard_malloc(n);
+			touch(p[i], n);
+		}
+		for (size_t i = 0; i < count; i++)
+			free(p[i]);
+		rounds++;
+		now = hard_now();
+	} while (now - start < 2.0);
+	*cycles = (double)rounds / (now - start);
+	return (double)watched.count / (now - start);
+}
+
+static void calm(size_t n, size_t total, double most)
+{
+	double cycles, calls;
+
+	storm(n, total, &cycles);
+	calls = storm(n, total, &cycles);
+	CHECK(calls <= most, "%zu MiB in blocks of %zu, %.0f times a second: %.0f calls a second, "
+	      "madvise %u brk %u mmap %u munmap %u of the first %d", total >> 20, n, cycles, calls,
+	      watch_count(SYS_madvise), watch_count(SYS_brk), watch_count(SYS_mmap),
+	      watch_count(SYS_munmap), WATCH_CALLS);
+}
+
+int main(void)
+{
+	memset(p, 0, sizeof(p));
+	watch_memory();
+	/* what is freed from the inside: plain libc gives none of it back */
+	if (hard_on_stele()) {
+		decay("64 KiB blocks", 64 * KIB, 6000, 8);
+		decay("100000 byte blocks", 100000, 4000, 16);
+		decay("1 MiB blocks", MIB, 500, 4);
+	}
+	decay("1 MiB blocks, all", MIB, 500, 500);
+	decay("1000 byte blocks, all", 1000, 400000, 400000);
+	decay("64 byte blocks, all", 64, 400000, 400000);
+	/* below the watermark nothing at all need go back and forth */
+	calm(MIB, 32 * MIB, 20);
+	calm(40000, 32 * MIB, 20);
+	calm(1000, 32 * MIB, 20);
+	calm(MIB, 300 * MIB, 1000);
+	calm(1000, 300 * MIB, 1000);
+	return 0;
+}

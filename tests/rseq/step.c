@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+#include "step.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+
+#define WALK_LIMIT 10000000ul	/* steps; more is a livelock */
+#define CHILD_SECONDS 50
+#define RSEQ_CS 8
+
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned __rseq_size __attribute__((weak));
+
+long step_sequences;
+
+#ifdef __x86_64__
+
+__asm__(".text\n"
+	".globl step_mark\n"
+	".type step_mark, @function\n"
+	"step_mark:\n\t"
+	"int3\n"
+	"step_marked:\n\t"
+	"ret\n"
+	".size step_mark, . - step_mark\n");
+extern const char step_marked[];
+#define BREAKPOINT 0xccl
+
+static struct user_regs_struct registers(pid_t pid)
+{
+	struct user_regs_struct r;
+
+	CHECK(!ptrace(PTRACE_GETREGS, pid, NULL, &r), "errno %d", errno);
+	return r;
+}
+
+static uintptr_t ip_of(pid_t pid)
+{
+	errno = 0;
+	return (uintptr_t)ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user, regs.rip), NULL);
+}
+
+static void set_ip(pid_t pid, uintptr_t ip)
+{
+	struct user_regs_struct r = registers(pid);
+
+	r.rip = ip;
+	CHECK(!ptrace(PTRACE_SETREGS, pid, NULL, &r), "errno %d", errno);
+}
+
+static bool at_mark(uintptr_t ip)
+{
+	return ip == (uintptr_t)step_marked;
+}
+
+#else
+
+void step_mark(void)
+{
+}
+
+static uintptr_t ip_of(pid_t pid) { return (uintptr_t)pid; }
+static void set_ip(pid_t pid, uintptr_t ip) { (void)pid; (void)ip; }
+static bool at_mark(uintptr_t ip) { return ip == 0; }
+#define BREAKPOINT 0l
+
+#endif
+
+struct step_code step_code(const char *function)
+{
+	void *at = dlsym(RTLD_DEFAULT, function);
+	ElfW(Sym) *sym = NULL;
+	Dl_info info;
+
+	CHECK(at && dladdr1(at, &info, (void **)&sym, RTLD_DL_SYMENT) && sym, "%s: no symbol",
+	      function);
+	return (struct step_code){ (uintptr_t)at, (uintptr_t)at + sym->st_size };
+}
+
+static bool inside(const struct step_code *c, uintptr_t ip)
+{
+	return ip - c->start < c->end - c->start;
+}
+
+bool step_can_clear(void)
+{
+	return &__rseq_size && &__rseq_offset && __rseq_size;
+}
+
+pid_t step_start(void (*fn)(void *arg), void *arg)
+{
+	int status;
+	pid_t pid;
+
+#ifndef __x86_64__
+	SKIP("marks and registers are those of x86-64");
+#endif
+	pid = fork();
+	CHECK(pid >= 0, "fork: errno %d", errno);
+	if (pid == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+			_exit(HARD_SKIP);
+		alarm(CHILD_SECONDS);
+		raise(SIGSTOP);
+		fn(arg);
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid, "errno %d", errno);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == HARD_SKIP)
+		SKIP("no tracing here");
+	CHECK(WIFSTOPPED(status), "status %#x", status);
+	return pid;
+}
+
+/* False: it has ended well. Anything but a trap or a stop is not what was asked for. */
+static bool wait_stop(pid_t pid)
+{
+	int status;
+
+	CHECK(waitpid(pid, &status, 0) == pid, "errno %d", errno);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return false;
+	CHECK(!WIFEXITED(status), "the child ended with %d", WEXITSTATUS(status));
+	CHECK(!WIFSIGNALED(status), "the child died of signal %d", WTERMSIG(status));
+	CHECK(WSTOPSIG(status) == SIGTRAP, "the child got signal %d", WSTOPSIG(status));
+	return true;
+}
+
+bool step_to_mark(pid_t pid)
+{
+	CHECK(!ptrace(PTRACE_CONT, pid, NULL, NULL), "errno %d", errno);
+	if (!wait_stop(pid))
+		return false;
+	CHECK(at_mark(ip_of(pid)), "stopped at %#lx", (unsigned long)ip_of(pid));
+	return true;
+}
+
+static uintptr_t one_step(pid_t pid)
+{
+	CHECK(!ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), "errno %d", errno);
+	CHECK(wait_stop(pid), "the child ended between two marks");
+	return ip_of(pid);
+}
+
+/* The child is a copy: its first thread's area is where ours is. */
+static void *announced_at(void)
+{
+	return (char *)__builtin_thread_pointer() + __rseq_offset + RSEQ_CS;
+}
+
+static bool clear_announced(pid_t pid)
+{
+	errno = 0;
+	return ptrace(PTRACE_PEEKDATA, pid, announced_at(), NULL) != 0 && !errno &&
+	       !ptrace(PTRACE_POKEDATA, pid, announced_at(), NULL);
+}
+
+unsigned long step_walk(pid_t pid, const struct step_code *code, struct step_path *path,
+			long abort)
+{
+	struct step_code hit[2] = { step_code("malloc"), step_code("free") };
+	bool can_clear = step_can_clear();
+	unsigned long steps = 0;
+	uintptr_t ip = ip_of(pid);
+
+	step_sequences = 0;
+	if (path)
+		path->n = 0;
+	while (steps == 0 || !at_mark(ip)) {
+		CHECK(steps++ < WALK_LIMIT, "no end");
+		if (path && inside(code, ip) && path->n < STEP_MAX)
+			path->ip[path->n++] = ip;
+		ip = one_step(pid);
+		if (!can_clear)
+			continue;
+		if (inside(&hit[0], ip) || inside(&hit[1], ip))
+			clear_announced(pid);
+		else if (step_sequences == abort) {
+			errno = 0;
+			if (ptrace(PTRACE_PEEKDATA, pid, announced_at(), NULL) && !errno)
+				step_sequences++;
+		} else if (clear_announced(pid)) {
+			step_sequences++;
+		}
+	}
+	return steps;
+}
+
+unsigned long step_plain(pid_t pid, const volatile unsigned long *op, unsigned long limit)
+{
+	unsigned long steps = 0, in_op = 0, last = *op;
+	uintptr_t ip = 0;
+
+	while (steps == 0 || !at_mark(ip)) {
+		ip = one_step(pid);
+		steps++;
+		if (last != *op) {
+			last = *op;
+			in_op = 0;
+		}
+		CHECK(++in_op < limit, "call %lu has not ended after %lu steps", last, in_op);
+	}
+	return steps;
+}
+
+bool step_run_to(pid_t pid, uintptr_t ip)
+{
+	long word;
+	bool there;
+
+	errno = 0;
+	word = ptrace(PTRACE_PEEKTEXT, pid, ip, NULL);
+	CHECK(!errno, "errno %d", errno);
+	CHECK(!ptrace(PTRACE_POKETEXT, pid, ip, (word & ~0xffl) | BREAKPOINT), "errno %d", errno);
+	CHECK(!ptrace(PTRACE_CONT, pid, NULL, NULL), "errno %d", errno);
+	CHECK(wait_stop(pid), "the child ended");
+	CHECK(!ptrace(PTRACE_POKETEXT, pid, ip, word), "errno %d", errno);
+	there = ip_of(pid) == ip + 1;
+	if (there)
+		set_ip(pid, ip);
+	else
+		CHECK(at_mark(ip_of(pid)), "stopped at %#lx", (unsigned long)ip_of(pid));
+	return there;
+}
+
+void step_on(pid_t pid, int sig)
+{
+	CHECK(!ptrace(PTRACE_CONT, pid, NULL, (void *)(uintptr_t)sig), "errno %d", errno);
+	CHECK(wait_stop(pid), "the child ended");
+	CHECK(at_mark(ip_of(pid)), "stopped at %#lx", (unsigned long)ip_of(pid));
+}
