@@ -25,6 +25,7 @@
 #include "tune/tune.h"
 
 #define BATCH_LIMIT	256
+#define LARGE_SLACK_MAX	(16ul << 20)
 
 static __cold_path void *no_memory(void)
 {
@@ -238,10 +239,15 @@ static void *realloc_large(void *p, size_t size)
 {
 	size_t have = large_size(p);
 
+	if (likely(size <= have && size + PAGE_SIZE > have))
+		return p;
 	if (size > SIZE_MAX_SLAB && size <= PTRDIFF_MAX - PAGE_SIZE &&
 	    (size <= have || size < READ_ONCE(tune.mmap_threshold) || !vmalloc_allowed()) &&
 	    large_resize(p, size))
 		return p;
+	/* What grows in small steps and has to move gets room for the next ones. */
+	if (size > have && size - have < have / 8 && size < LARGE_SLACK_MAX)
+		size += size / 8;
 	return move(p, size, have);
 }
 

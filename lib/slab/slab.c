@@ -34,12 +34,6 @@
 #define BATCH_BYTES	(32u << 10)
 #define BATCH_MAX	256u
 #define SHEAF_MAX	2048u
-/* Bytes that a sheaf and a barn may hold: small objects move more often. */
-#define FINE_SIZE	512u
-#define SHEAF_FINE	(128u << 10)
-#define SHEAF_COARSE	(64u << 10)
-#define BARN_FINE	(2u << 20)
-#define BARN_COARSE	(256u << 10)
 #define BARN_BATCHES	64u
 #define EMPTY_MAX	16u
 
@@ -49,6 +43,24 @@ struct kmem_cache kmem_caches[NR_CLASSES];
 static_assert((PAGE_SIZE << ORDER_MIN) / SIZE_STEP / 8 <=
 		      ((1u << ORDER_MIN) - 1) * sizeof(struct page),
 	      "bitmap of the smallest objects fits");
+
+/* Bytes that a sheaf and a barn may hold: small objects move more often. */
+static const struct cache_limit {
+	uint32_t size, sheaf, barn;	/* for objects up to size */
+} limits[] = {
+	{ 512, 128u << 10, 2u << 20 },
+	{ 4096, 64u << 10, 256u << 10 },
+	{ SIZE_MAX_SLAB, 32u << 10, 0 },
+};
+
+static const struct cache_limit *limit_for(size_t size)
+{
+	const struct cache_limit *l = limits;
+
+	while (size > l->size)
+		l++;
+	return l;
+}
 
 static unsigned slab_order(size_t size)
 {
@@ -76,13 +88,11 @@ void slab_init(void)
 		c->magic = (uint32_t)(((1ull << 32) + size - 1) / size);
 		c->bucket_magic = (NR_BUCKETS << 16) / c->objects;
 		c->batch = (uint16_t)CLAMP(BATCH_BYTES / size, 2u, BATCH_MAX);
-		c->sheaf_max = (uint16_t)CLAMP((size <= FINE_SIZE ? SHEAF_FINE : SHEAF_COARSE) /
-						       size, 4u, SHEAF_MAX);
+		c->sheaf_max = (uint16_t)CLAMP(limit_for(size)->sheaf / size, 2u, SHEAF_MAX);
 		fmt_print(c->name, sizeof(c->name), "kmalloc-%u", size);
 		c->list_lock = (struct lock)LOCK_INIT(RANK_CACHE);
 		c->barn.lock = (struct lock)LOCK_INIT(RANK_BARN);
-		c->barn.limit = MIN((size <= FINE_SIZE ? BARN_FINE : BARN_COARSE) / size,
-				    BARN_BATCHES * c->batch);
+		c->barn.limit = MIN(limit_for(size)->barn / size, BARN_BATCHES * c->batch);
 		for (unsigned b = 0; b < NR_BUCKETS; b++)
 			list_init(&c->partial[b]);
 		list_init(&c->empty);
@@ -280,7 +290,8 @@ static inline bool slab_put(struct slab *s, long i)
 
 static uint32_t empty_limit(const struct kmem_cache *c)
 {
-	return (uint32_t)CLAMP(c->nr_slabs / 8, 1, EMPTY_MAX);
+	/* A large slab is as well kept by the buddy, for whoever needs pages. */
+	return (uint32_t)CLAMP(c->nr_slabs / 8, c->order == ORDER_MIN, EMPTY_MAX);
 }
 
 /* Take the oldest empties off until @keep are left, linked through node.next. */

@@ -36,7 +36,7 @@ static void fresh(size_t n, const char *what)
 	unsigned char *p = calloc(1, n);
 
 	CHECK(p, "%s: errno %d", what, errno);
-	cheap(before, what, FEW, MIB);
+	cheap(before, what, FEW + (long)(n / (8 * MIB)), MIB + n / 1024);
 	CHECK(p[0] == 0 && p[n / 2] == 0 && p[n - 1] == 0, "%s: not zero", what);
 	free(p);
 }

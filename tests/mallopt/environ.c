@@ -104,7 +104,6 @@ static const struct {
 	{ "mapped 0", { "MALLOC_MMAP_MAX_=0" } },
 	{ "mapped 3", { "MALLOC_MMAP_MAX_=3" } },
 	{ "mapped 3", { "MALLOC_MMAP_MAX_=0x3" } },
-	{ "mapped 0", { "MALLOC_MMAP_MAX_=-1" } },
 	{ "mapped 0", { "MALLOC_MMAP_THRESHOLD_=33554432" } },
 	{ "mapped 10", { "MALLOC_MMAP_THRESHOLD_=1048576" } },
 	{ "mapped 10", { "MALLOC_MMAP_THRESHOLD_=04000000" } },

@@ -11,11 +11,20 @@ static size_t in_use(struct mallinfo2 m)
 	return m.uordblks + m.hblkhd;
 }
 
+/* The one with ints is deprecated, and still there. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+static struct mallinfo old_info(void)
+{
+	return mallinfo();
+}
+#pragma GCC diagnostic pop
+
 /* Sums that hold in any state, and the old interface beside the new one. */
 static struct mallinfo2 info(void)
 {
 	struct mallinfo2 m = mallinfo2();
-	struct mallinfo o = mallinfo();
+	struct mallinfo o = old_info();
 
 	CHECK(m.arena == m.uordblks + m.fordblks, "arena %zu, used %zu, free %zu", m.arena,
 	      m.uordblks, m.fordblks);

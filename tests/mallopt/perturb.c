@@ -9,6 +9,8 @@
 
 /* glibc writes links into the first words of a free block. */
 #define LINKS 64
+/* And leaves the last of them out, which the next block's head shares. */
+#define LAST 24
 
 static void filled(const unsigned char *p, size_t from, size_t n, int byte, const char *what)
 {
@@ -50,7 +52,7 @@ static void one_size(size_t n, int byte, int in_heap)
 	free(p);
 	/* the memory stays, M_TRIM_THRESHOLD is -1: looking at it is what the option is for */
 	if (n > LINKS)
-		filled(hard_hide(p), LINKS, n, byte, "freed");
+		filled(hard_hide(p), LINKS, n - (hard_on_stele() ? 0 : LAST), byte, "freed");
 }
 
 static void all_sizes(int byte)

@@ -18,7 +18,7 @@ struct worker {
 	size_t size[SLOTS];
 	int state;
 };
-enum { WARMING, WARM, GO, DONE };
+enum { STARTED, HAS_ALL, GIVE, WARM, GO, DONE };
 
 static struct worker worker[2];
 
@@ -28,12 +28,16 @@ static void choose_sizes(struct worker *w)
 		w->size[i] = hard_rand_size(&w->rand, i % 16 ? 12 : 16);
 }
 
-static void use_once(struct worker *w)
+static void take_all(struct worker *w)
 {
 	for (size_t i = 0; i < SLOTS; i++) {
 		w->p[i] = hard_malloc(w->size[i]);
 		touch(w->p[i], w->size[i]);
 	}
+}
+
+static void give_all(struct worker *w)
+{
 	for (size_t i = 0; i < SLOTS; i++) {
 		free(w->p[i]);
 		w->p[i] = NULL;
@@ -74,7 +78,10 @@ static void *other(void *arg)
 {
 	struct worker *w = arg;
 
-	use_once(w);
+	take_all(w);
+	set_state(w, HAS_ALL);
+	wait_state(w, GIVE);
+	give_all(w);
 	set_state(w, WARM);
 	wait_state(w, GO);
 	operate(w);
@@ -124,8 +131,7 @@ int main(void)
 	worker[1].rand = hard_seed(2);
 	choose_sizes(&worker[0]);
 	choose_sizes(&worker[1]);
-	use_once(&worker[0]);
-
+	take_all(&worker[0]);
 	m = mallinfo2();
 	heap = m.arena + m.hblkhd;
 	resident = rss();
@@ -133,6 +139,9 @@ int main(void)
 	      heap >> 10);
 
 	start_other(&worker[1]);
+	wait_state(&worker[1], HAS_ALL);
+	give_all(&worker[0]);
+	set_state(&worker[1], GIVE);
 	wait_state(&worker[1], WARM);
 	allow_nothing();
 	before = faults();

@@ -120,16 +120,16 @@ static void never(void)
 	      high - the_break());
 }
 
-/* Small blocks: what the caches keep is little against what goes back. */
+/* Small blocks, too large for glibc's fast bins: what the caches keep is little. */
 static void small_blocks(void)
 {
-	static char *p[200000];
+	static char *p[40000];
 	char *high;
 
 	mallopt(M_TOP_PAD, 0);
 	mallopt(M_TRIM_THRESHOLD, 1 << 20);
 	for (size_t i = 0; i < ARRAY_LEN(p); i++)
-		p[i] = block(100);
+		p[i] = block(500);
 	high = the_break();
 	for (size_t i = 0; i < ARRAY_LEN(p); i++)
 		free(p[i]);

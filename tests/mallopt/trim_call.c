@@ -138,7 +138,13 @@ static void pauses(void)
 
 int main(void)
 {
-	pauses();
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		pauses();
+		_exit(0);
+	}
+	hard_reap(pid, "pauses");
 	mallopt(M_MMAP_MAX, 0);
 	mallopt(M_TOP_PAD, 0);
 	mallopt(M_TRIM_THRESHOLD, -1);

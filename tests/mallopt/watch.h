@@ -41,7 +41,7 @@ static struct {
 #if defined(__x86_64__)
 #define WATCH_ARCH AUDIT_ARCH_X86_64
 
-__attribute__((noinline, noclone, used))
+__attribute__((noinline, used))
 static long watch_raw(long nr, const unsigned long *a)
 {
 	register unsigned long r10 __asm__("r10") = a[3];
@@ -75,7 +75,7 @@ static inline void watch_return(ucontext_t *uc, long ret)
 #elif defined(__aarch64__)
 #define WATCH_ARCH AUDIT_ARCH_AARCH64
 
-__attribute__((noinline, noclone, used))
+__attribute__((noinline, used))
 static long watch_raw(long nr, const unsigned long *a)
 {
 	register unsigned long x0 __asm__("x0") = a[0];

@@ -19,6 +19,8 @@ enum op { MALLOC, MALLOC_EMPTY, FREE, FREE_FULL, NR_OPS };
 /* In the child; the handler's blocks and the program's. */
 static struct owner in_handler, in_main;
 
+static cpu_set_t all;
+
 static void handler(int sig)
 {
 	struct owned *b = in_handler.b;
@@ -73,11 +75,8 @@ static void traced(void *arg)
 
 static void move_away(pid_t pid, unsigned n)
 {
-	cpu_set_t all, one;
+	cpu_set_t one = owner_cpu(&all, n);
 
-	if (sched_getaffinity(0, sizeof(all), &all))
-		return;
-	one = owner_cpu(&all, n);
 	sched_setaffinity(pid, sizeof(one), &one);
 }
 
@@ -122,6 +121,7 @@ int main(void)
 {
 	struct sigaction sa = { .sa_handler = handler };
 
+	CHECK(!sched_getaffinity(0, sizeof(all), &all), "errno %d", errno);
 	CHECK(!sigaction(SIGUSR1, &sa, NULL), "errno %d", errno);
 	for (int op = 0; op < NR_OPS; op++)
 		run((enum op)op);
