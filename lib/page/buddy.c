@@ -18,8 +18,8 @@
  * 3. Placement. Smallest order that fits, lowest address in it: the heap
  *    stays dense, its top free for trimming, and touched pages come first.
  *
- *    Runs that are no power of two would need a block of twice their size and
- *    leave its tail: buddy_alloc_run first looks for one between blocks.
+ *    A longer run need not be a block: buddy_alloc_run takes the lowest free
+ *    blocks in a row that hold it, so that large runs fill the holes of others.
  *
  * 4. Locking. zone_lock throughout.
  *
@@ -30,7 +30,7 @@
 #include "os/bug.h"
 #include "page/zone.h"
 
-#define RUN_TRIES	16	/* candidates of buddy_alloc_run */
+#define RUN_TRIES	64	/* candidates of buddy_alloc_run */
 
 /* Orders lie one behind the other in section->free; 9 and 10 have a word each. */
 static inline uint64_t *order_map(struct section *s, unsigned order)
@@ -183,13 +183,18 @@ pfn_t buddy_alloc_exact(struct zone *z, size_t npages, unsigned align_order)
 	return pfn;
 }
 
-/* The next free block of @order in section @s from block @i on; -1: none. */
-static long next_block(struct section *s, unsigned order, size_t i)
+/* First page at or after @page of a free block of at least @order; SECTION_PAGES: none. */
+static size_t next_block(struct section *s, unsigned order, size_t page)
 {
-	size_t blocks = SECTION_PAGES >> order;
+	size_t lowest = SECTION_PAGES;
 
-	i = s->top[order] ? bits_next(order_map(s, order), i, blocks, true) : blocks;
-	return i < blocks ? (long)i : -1;
+	for (unsigned o = order; o <= MAX_ORDER; o++) {
+		size_t blocks = SECTION_PAGES >> o, first = (page + (1ul << o) - 1) >> o;
+
+		if (s->top[o])
+			lowest = MIN(lowest, bits_next(order_map(s, o), first, blocks, true) << o);
+	}
+	return lowest;
 }
 
 /* Length of the free run that starts at @start, up to @want. */
@@ -205,24 +210,23 @@ static size_t run_above(pfn_t start, size_t want)
 
 pfn_t buddy_alloc_run(struct zone *z, size_t npages)
 {
-	/* Most runs of n pages hold a whole block of this order. */
-	unsigned order = bit_last(npages);
+	/* A run of n pages holds a whole block of half its size, if not more. */
+	unsigned order = MIN(bit_last(npages) - 1, (unsigned)MAX_ORDER);
 	unsigned tries = 0;
 
-	if (!z->nr_blocks[order])
-		return 0;
 	for (size_t k = 0; k < z->nr_sections; k++) {
 		struct section *s = z->sections[k];
-		long i = -1;
+		size_t page = 0, run;
 
-		while ((i = next_block(s, order, (size_t)(i + 1))) >= 0) {
-			pfn_t block = s->base + ((size_t)i << order);
-			pfn_t start = block - buddy_run_below(block);
+		while ((page = next_block(s, order, page)) < SECTION_PAGES) {
+			pfn_t block = s->base + page, start = block - buddy_run_below(block);
 
-			if (run_above(start, npages) >= npages && buddy_take(start, npages))
+			run = run_above(start, npages);
+			if (run >= npages && buddy_take(start, npages))
 				return start;
 			if (++tries == RUN_TRIES)
 				return 0;
+			page = start + run - s->base;
 		}
 	}
 	return 0;

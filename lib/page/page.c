@@ -25,14 +25,14 @@
 
 static pfn_t take_free(struct zone *z, size_t npages, size_t align)
 {
-	if (npages > MAX_BLOCK || align > MAX_BLOCK)
-		return buddy_alloc_contig(z, npages, align);
-	if (npages >= RUN_MIN && align == 1 && !is_pow2(npages)) {
+	if (npages >= RUN_MIN && align == 1) {
 		pfn_t pfn = buddy_alloc_run(z, npages);
 
 		if (pfn)
 			return pfn;
 	}
+	if (npages > MAX_BLOCK || align > MAX_BLOCK)
+		return buddy_alloc_contig(z, npages, align);
 	return buddy_alloc_exact(z, npages, log2_ceil(align));
 }
 

@@ -152,7 +152,7 @@ int main(void)
 	top();
 	inside(MIB, 100, 10);
 	inside(20000, 5000, 10);
-	inside(1000, 100000, 100);
+	inside(1000, 100000, 1000);
 	inside(100, BLOCKS, 1000);
 	return 0;
 }

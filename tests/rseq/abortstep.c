@@ -68,10 +68,8 @@ int main(void)
 		SKIP("libc registers no area");
 	owner_init(&owner, 1, SIZE);
 	usual = cost(&owner, -1, &sequences);
-fprintf(stderr,"%lu %ld\n",usual,sequences);
 	for (long i = 0; i < sequences && i < SEQUENCES; i++) {
 		steps = cost(&owner, i, &seen);
-fprintf(stderr,"%lu %ld\n",steps,seen);
 		CHECK(steps <= usual + usual / 4,
 		      "sequence %ld of %ld aborted once: later rounds take %lu steps, not %lu", i,
 		      sequences, steps, usual);
