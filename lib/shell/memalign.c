@@ -6,11 +6,20 @@
 #include "life/init.h"
 #include "os/os.h"
 #include "page/boot.h"
+#include "shell/hitpath.h"
 #include "shell/shell.h"
-#include "slab/kmalloc.h"
 
 static void *aligned(size_t size, size_t align)
 {
+#ifdef HAVE_RSEQ
+	if (hit.size_limit && size <= SIZE_MAX_SLAB && align <= PAGE_SIZE) {
+		void *p;
+
+		rseq_hit_pop(size_class_aligned(size, align), p, miss);
+		return p;
+	}
+miss:
+#endif
 	if (unlikely(!READ_ONCE(life_ready)) && !life_init())
 		return boot_alloc(size, align);
 	return kmalloc_aligned(size, align);

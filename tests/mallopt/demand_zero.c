@@ -124,6 +124,7 @@ static void recycled(void)
 
 int main(void)
 {
+	no_huge_pages();
 	touch(hard_malloc(100), 100);
 	rss();
 	fresh(200 * KIB, "calloc of 200 KiB");

@@ -85,6 +85,7 @@ static void calm(size_t n, size_t total, double most)
 
 int main(void)
 {
+	no_huge_pages();
 	memset(p, 0, sizeof(p));
 	watch_memory();
 	/* blocks that stay keep plain libc from giving anything back */

@@ -138,7 +138,10 @@ static void pauses(void)
 
 int main(void)
 {
-	pid_t pid = fork();
+	pid_t pid;
+
+	no_huge_pages();
+	pid = fork();
 
 	if (pid == 0) {
 		pauses();
@@ -153,6 +156,6 @@ int main(void)
 	inside(MIB, 100, 10);
 	inside(20000, 5000, 10);
 	inside(1000, 100000, 1000);
-	inside(100, BLOCKS, 1000);
+	inside(100, BLOCKS, 10000);
 	return 0;
 }

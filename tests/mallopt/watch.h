@@ -218,6 +218,12 @@ static inline long faults(void)
 	return ru.ru_minflt + ru.ru_majflt;
 }
 
+/* Where one touch makes 2 MiB resident, nothing can be said about pages. */
+static inline void no_huge_pages(void)
+{
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+}
+
 /* As hard_rss(), without stdio and hence without malloc. */
 static inline size_t rss(void)
 {
