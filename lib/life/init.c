@@ -17,13 +17,14 @@
 #include "life/init.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "life/fork.h"
 #include "observe/stats.h"
 #include "os/bug.h"
+#include "os/foreign.h"
 #include "os/lock.h"
 #include "os/os.h"
+#include "page/boot.h"
 #include "slab/percpu.h"
 #include "slab/slab.h"
 #include "tune/tune.h"
@@ -32,6 +33,11 @@ bool life_ready;
 
 static struct lock init_lock = LOCK_INIT(RANK_INIT);
 static bool environment_read;
+
+/* Defined by a program that is built with a sanitizer. */
+extern void __asan_init(void) __weak_ref;
+extern void __tsan_init(void) __weak_ref;
+extern void __msan_init(void) __weak_ref;
 
 /* Holds its own address, once ld.so has relocated us. */
 static void *volatile relocated = (void *)&relocated;
@@ -44,19 +50,44 @@ static void read_environment(char **envp)
 	tune_read_environment(envp);
 }
 
+/*
+ * Tools that watch malloc get one clear line. A sanitizer's run time is part of
+ * the program and calls both mallocs: we go on serving. Valgrind takes fresh
+ * memory for undefined until a malloc it knows hands it out: libc's is quieter.
+ */
+static bool must_stay_out(void)
+{
+	if (os_under_valgrind()) {
+		warn("under valgrind: leaving %s to libc's malloc", os_program());
+		return true;
+	}
+	if (&__asan_init || &__tsan_init || &__msan_init)
+		warn("%s is built with a sanitizer, which does not see Stele's blocks",
+		     os_program());
+	return tune_has_name(TUNE_ID_skip, os_program());
+}
+
+void *life_other_alloc(size_t size, size_t align, bool zero)
+{
+	return foreign_all ? foreign_alloc(size, align, zero) : boot_alloc(size, align);
+}
+
 __cold_path bool life_init(void)
 {
-	if (relocated != &relocated)
+	if (relocated != &relocated || foreign_all)
 		return false;
 	lock_acquire(&init_lock);
-	if (!life_ready) {
+	if (!life_ready && !foreign_all) {
 		read_environment(os_environ());
+		foreign_all = must_stay_out();
+	}
+	if (!life_ready && !foreign_all) {
 		slab_init();
 		percpu_init();
 		store_release(&life_ready, true);
 	}
 	lock_release(&init_lock);
-	return true;
+	return life_ready;
 }
 
 /*

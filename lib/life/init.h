@@ -9,9 +9,14 @@
 extern bool life_ready;
 
 /*
- * Make it work, once; any thread, any time. False: the library itself is not
- * relocated yet, only the boot allocator may be used.
+ * Make it work, once; any thread, any time. False: we serve nothing, either
+ * not yet (we are not relocated: only the boot allocator may be used) or never
+ * (the program is one to keep out of: libc serves it).
  */
 bool life_init(void);
+
+/* A block from whoever serves while life_init() is false. */
+void *life_other_alloc(size_t size, size_t align, bool zero);
+
 
 #endif

@@ -3,6 +3,11 @@
 
 #include "os/os.h"
 
+bool foreign_all;
+
+extern void *__libc_malloc(size_t) __weak_ref;
+extern void *__libc_calloc(size_t, size_t) __weak_ref;
+extern void *__libc_memalign(size_t, size_t) __weak_ref;
 extern void __libc_free(void *) __weak_ref;
 extern void *__libc_realloc(void *, size_t) __weak_ref;
 
@@ -31,6 +36,8 @@ bool foreign_is_libc(const void *p)
 	uintptr_t at = (uintptr_t)p;
 	size_t word;
 
+	if (foreign_all)
+		return true;
 	if (!&__libc_free || !IS_ALIGNED(at, 2 * WORD) || at >= 1ul << 47 ||
 	    at < 2 * os_page_size())
 		return false;
@@ -55,6 +62,13 @@ bool foreign_is_libc(const void *p)
 	word = size_word((void *)next);
 	return (word & PREV_INUSE) && (word & ~(size_t)FLAGS) < MAX_CHUNK &&
 	       (word & ~(size_t)FLAGS) >= 2 * WORD;
+}
+
+void *foreign_alloc(size_t size, size_t align, bool zero)
+{
+	if (align > 2 * WORD)
+		return __libc_memalign(align, size);
+	return zero ? __libc_calloc(1, size) : __libc_malloc(size);
 }
 
 void foreign_free(void *p)

@@ -13,6 +13,14 @@
 
 #include "base/compiler.h"
 
+/*
+ * Set once, before the first block: every block of this process is libc's. Then
+ * foreign_is_libc() is true of everything.
+ */
+extern bool foreign_all;
+/* libc's own, for such a process. */
+void *foreign_alloc(size_t size, size_t align, bool zero);
+
 /* Does @p look like a live block of libc's malloc? */
 bool foreign_is_libc(const void *p);
 /* Hand over to libc. Only after foreign_is_libc(). */

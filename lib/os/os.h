@@ -83,6 +83,12 @@ int os_tid(void);
 uint64_t os_clock_ns(void);
 uint64_t os_auxv(unsigned long type);
 
+/* Does valgrind run this process? */
+bool os_under_valgrind(void);
+
+/* The name of the program, without directories; "" if not known. */
+const char *os_program(void);
+
 /* The environment, also before libc has set environ. NULL: not known yet. */
 char **os_environ(void);
 bool os_secure(void);

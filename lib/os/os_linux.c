@@ -212,6 +212,41 @@ uint64_t os_auxv(unsigned long type)
 	return v;
 }
 
+/* Valgrind preloads libraries of its own into what it runs. */
+bool os_under_valgrind(void)
+{
+	static const char mark[] = "/vgpreload_", name[] = "LD_PRELOAD=";
+
+	for (char **e = os_environ(); e && *e; e++) {
+		const char *s = *e, *n = name;
+
+		while (*n && *s == *n) {
+			s++;
+			n++;
+		}
+		for (; !*n && *s; s++) {
+			size_t i = 0;
+
+			while (mark[i] && s[i] == mark[i])
+				i++;
+			if (!mark[i])
+				return true;
+		}
+	}
+	return false;
+}
+
+const char *os_program(void)
+{
+	const char *name = (const char *)os_auxv(AT_EXECFN), *base = name;
+
+	for (; name && *name; name++) {
+		if (*name == '/')
+			base = name + 1;
+	}
+	return base ? base : "";
+}
+
 char **os_environ(void)
 {
 	if (environ)

@@ -5,13 +5,12 @@
 #include <string.h>
 
 #include "life/init.h"
-#include "page/boot.h"
 #include "shell/hitpath.h"
 #include "shell/shell.h"
 
 static __cold_path void *first_malloc(size_t size)
 {
-	return life_init() ? kmalloc(size) : boot_alloc(size, 1);
+	return life_init() ? kmalloc(size) : life_other_alloc(size, 1, false);
 }
 
 __noinline void *malloc_miss(size_t size)
@@ -43,7 +42,7 @@ static __noinline void *calloc_miss(size_t bytes)
 {
 	if (likely(READ_ONCE(life_ready)) || life_init())
 		return kzalloc(bytes);
-	return boot_alloc(bytes, 1);
+	return life_other_alloc(bytes, 1, true);
 }
 
 static __cold_path void *overflow(void)

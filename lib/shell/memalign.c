@@ -5,7 +5,6 @@
 #include "base/bits.h"
 #include "life/init.h"
 #include "os/os.h"
-#include "page/boot.h"
 #include "shell/hitpath.h"
 #include "shell/shell.h"
 
@@ -21,7 +20,7 @@ static void *aligned(size_t size, size_t align)
 miss:
 #endif
 	if (unlikely(!READ_ONCE(life_ready)) && !life_init())
-		return boot_alloc(size, align);
+		return life_other_alloc(size, align, false);
 	return kmalloc_aligned(size, align);
 }
 

@@ -161,6 +161,10 @@ void *kmalloc_aligned(size_t size, size_t align)
 /* A pointer without a class: mapped, foreign, of the boot array, or bad. */
 static __noinline void free_unclassed(void *p)
 {
+	if (foreign_all && !boot_owns(p)) {
+		foreign_free(p);
+		return;
+	}
 	if (!p || boot_owns(p) || vmalloc_free(p))
 		return;
 	if (page_of(addr_pfn(p)) || !foreign_is_libc(p))

@@ -156,11 +156,16 @@ bool tune_set_text(enum tune_id id, const char *text, const char *stops,
 	uint64_t v = 0;
 	bool ok;
 
-	if (t->type == TUNE_CHOICE)
+	if (t->type == TUNE_NAMES) {
+		/* The environment stays where it is: no copy. */
+		v = (uintptr_t)text;
+		ok = true;
+	} else if (t->type == TUNE_CHOICE) {
 		ok = parse_choice(t->help, text, stops, &v) ||
 		     parse_number(text, stops, &v);
-	else
+	} else {
 		ok = parse_number(text, stops, &v);
+	}
 	if (ok && tune_set(id, v, source))
 		return true;
 
@@ -173,6 +178,27 @@ bool tune_set_text(enum tune_id id, const char *text, const char *stops,
 	}
 	shown[n] = '\0';
 	warn("%s: bad value '%s', keeping %lu", t->name, shown, (unsigned long)*slot(id));
+	return false;
+}
+
+bool tune_has_name(enum tune_id id, const char *word)
+{
+	const char *s = (const char *)(uintptr_t)tune_value(id);
+
+	while (s && *s && *s != ',') {
+		const char *w = word;
+
+		while (*w && *s == *w) {
+			s++;
+			w++;
+		}
+		if (!*w && is_stop(*s, ":,"))
+			return true;
+		while (!is_stop(*s, ":,"))
+			s++;
+		if (*s == ':')
+			s++;
+	}
 	return false;
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/compiler.h"
 
-enum tune_type { TUNE_SIZE, TUNE_INT, TUNE_CHOICE };
+enum tune_type { TUNE_SIZE, TUNE_INT, TUNE_CHOICE, TUNE_NAMES };
 
 enum tune_source {
 	TUNE_DEFAULT,
@@ -57,6 +57,9 @@ bool tune_set(enum tune_id id, uint64_t value, enum tune_source source);
  */
 bool tune_set_text(enum tune_id id, const char *text, const char *stops,
 		   enum tune_source source);
+
+/* Is @word among the words of a TUNE_NAMES tunable? */
+bool tune_has_name(enum tune_id id, const char *word);
 
 /* mallopt(3): 1 on success or an unknown parameter, 0 on a refused value. */
 int tune_mallopt(int param, int value);
