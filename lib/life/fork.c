@@ -4,21 +4,34 @@
  *
  * The child gets a copy of memory and one thread. Every lock is taken before
  * the copy, in rank order, so that the child finds each structure at rest and
- * may use all of it: nothing is lost, nothing belongs to a thread that is gone.
+ * may use all of it; nothing belongs to a thread that is gone. What another
+ * thread had in hand at that moment (a batch between two layers, a block under
+ * purge) is lost to the child.
  *
- * Our handlers are registered first of all, so that they run last before the
- * copy and first after it: other handlers may allocate.
+ * A process with one thread takes nothing: there is nobody to be kept out, and
+ * fork may have been called by a signal handler that interrupted the holder of
+ * a lock, which goes on in both processes.
+ *
+ * Our constructor runs before all others (-z initfirst), so our handlers are
+ * registered first: they run last before the copy and first after it, and the
+ * handlers of others may allocate.
  */
 #include "life/fork.h"
 
 #include "os/lock.h"
+#include "os/os.h"
 #include "page/vmalloc.h"
 #include "page/zone.h"
 #include "slab/percpu.h"
 #include "slab/slab.h"
 
+static bool alone;	/* of the fork under way */
+
 void fork_prepare(void)
 {
+	alone = os_single_threaded();
+	if (alone)
+		return;
 	percpu_fork_prepare();
 	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++)
 		lock_acquire_for_fork(&kmem_caches[class].list_lock);
@@ -26,10 +39,14 @@ void fork_prepare(void)
 		lock_acquire_for_fork(&kmem_caches[class].barn.lock);
 	lock_acquire_for_fork(&vmalloc_lock);
 	lock_acquire_for_fork(&zone_lock);
+	lock_acquire_for_fork(&hit_lock);
 }
 
 static void release(bool child)
 {
+	if (alone)
+		return;
+	lock_after_fork(&hit_lock, child);
 	lock_after_fork(&zone_lock, child);
 	lock_after_fork(&vmalloc_lock, child);
 	for (unsigned class = NR_SIZE_CLASSES; class >= 1; class--)
@@ -47,4 +64,5 @@ void fork_parent(void)
 void fork_child(void)
 {
 	release(true);
+	percpu_fork_child();
 }

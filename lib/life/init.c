@@ -72,6 +72,22 @@ void *life_other_alloc(size_t size, size_t align, bool zero)
 	return foreign_all ? foreign_alloc(size, align, zero) : boot_alloc(size, align);
 }
 
+void *life_other_realloc(void *p, size_t size)
+{
+	volatile char *to;
+	const char *from = p;
+	size_t n;
+
+	if (foreign_all && !boot_owns(p))
+		return foreign_realloc(p, size);
+	/* By hand: memcpy is libc's, and may not be there yet. */
+	to = life_other_alloc(size, 1, false);
+	n = to ? MIN(size, boot_size(p)) : 0;
+	for (size_t i = 0; i < n; i++)
+		to[i] = from[i];
+	return (void *)to;
+}
+
 __cold_path bool life_init(void)
 {
 	if (relocated != &relocated || foreign_all)

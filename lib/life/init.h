@@ -17,6 +17,7 @@ bool life_init(void);
 
 /* A block from whoever serves while life_init() is false. */
 void *life_other_alloc(size_t size, size_t align, bool zero);
+void *life_other_realloc(void *p, size_t size);
 
 
 #endif

@@ -19,9 +19,9 @@ extern void *__libc_realloc(void *, size_t) __weak_ref;
 #define MIN_CHUNK	(4 * WORD)
 #define MAX_CHUNK	(1ul << 46)
 
-static size_t size_word(const void *p)
+static bool size_word(uintptr_t at, size_t *word)
 {
-	return *(const size_t *)((uintptr_t)p - WORD);
+	return !os_peek((const void *)(at - WORD), word, sizeof(*word));
 }
 
 static bool plausible(size_t word)
@@ -41,25 +41,21 @@ bool foreign_is_libc(const void *p)
 	if (!&__libc_free || !IS_ALIGNED(at, 2 * WORD) || at >= 1ul << 47 ||
 	    at < 2 * os_page_size())
 		return false;
-	if (!os_is_mapped((void *)(at - 2 * WORD)))
-		return false;
-	word = size_word(p);
-	if (!plausible(word))
+	if (!size_word(at, &word) || !plausible(word))
 		return false;
 	if (word & IS_MMAPPED) {
-		size_t before = *(const size_t *)(at - 2 * WORD);
-		size_t total = before + (word & ~(size_t)FLAGS);
+		size_t before, total;
 
+		if (!size_word(at - WORD, &before))
+			return false;
+		total = before + (word & ~(size_t)FLAGS);
 		return IS_ALIGNED(at - 2 * WORD - before, os_page_size()) &&
 		       IS_ALIGNED(total, os_page_size()) && total >= os_page_size();
 	}
 
 	/* A live block's successor says that its predecessor is in use. */
-	uintptr_t next = at + (word & ~(size_t)FLAGS);
-
-	if (!os_is_mapped((void *)(next - WORD)))
+	if (!size_word(at + (word & ~(size_t)FLAGS), &word))
 		return false;
-	word = size_word((void *)next);
 	return (word & PREV_INUSE) && (word & ~(size_t)FLAGS) < MAX_CHUNK &&
 	       (word & ~(size_t)FLAGS) >= 2 * WORD;
 }
@@ -83,7 +79,7 @@ void *foreign_realloc(void *p, size_t size)
 
 size_t foreign_size(const void *p)
 {
-	size_t word = size_word(p);
+	size_t word = *(const size_t *)((uintptr_t)p - WORD);
 
 	return (word & ~(size_t)FLAGS) - (word & IS_MMAPPED ? 2 * WORD : WORD);
 }

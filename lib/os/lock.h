@@ -22,7 +22,7 @@ enum lock_rank {
 	RANK_BARN,	/* slab/barn.c: one cache's barn (one at a time) */
 	RANK_VMALLOC,	/* page/vmalloc.c: the table of mappings */
 	RANK_ZONE,	/* page/zone.c: the pages of all zones */
-	RANK_HIT,	/* slab/percpu.c: opening and closing the hit paths */
+	RANK_HIT,	/* page/section.c: what the hit paths read (page/hit.h) */
 	NR_RANKS,
 };
 

@@ -25,17 +25,14 @@ size_t os_page_size(void);
  */
 int os_sbrk(intptr_t delta, void **old_break);
 
-/* Fresh zeroed private memory, or with OS_HUGE from the hugetlb pool. */
-#define OS_HUGE		1u
-int os_map(size_t len, unsigned flags, void **addr);
+/* Fresh zeroed private memory. */
+int os_map(size_t len, void **addr);
 int os_unmap(void *addr, size_t len);
 /* Resize a mapping; it may move. Its contents move along. */
 int os_remap(void *addr, size_t old_len, size_t new_len, void **new_addr);
 
 /* Give the pages back; the range stays mapped and reads as zero. */
 int os_purge(void *addr, size_t len);
-/* Transparent huge pages for the range: on (true) or off. */
-int os_thp(void *addr, size_t len, bool on);
 
 /*
  * Which system pages of the range are in memory: one byte each, bit 0. The
@@ -43,8 +40,11 @@ int os_thp(void *addr, size_t len, bool on);
  */
 int os_resident(void *addr, size_t len, unsigned char *vec);
 
-/* 1 when the page of @addr is mapped, 0 when not. */
-int os_is_mapped(const void *addr);
+/* No page of any process is in swap: residency is the truth. */
+bool os_nothing_swapped(void);
+
+/* Copy from any address, also one that is not mapped or not readable: -EFAULT. */
+int os_peek(const void *addr, void *to, size_t len);
 
 /*
  * rseq fences: os_fence_init() announces the intent once per process (and
@@ -63,7 +63,7 @@ bool os_rseq_area(ptrdiff_t *offset, bool *mm_cid);
 bool os_rseq_own(ptrdiff_t *offset, bool *mm_cid);
 bool os_rseq_join(void);
 
-/* One more than the largest CPU number that can exist; CPUs we may run on. */
+/* One more than the largest CPU number that can exist, 0: unknown; CPUs for us. */
 unsigned os_cpu_ids(void);
 unsigned os_cpus(void);
 
@@ -79,8 +79,7 @@ void os_write(int fd, const void *buf, size_t len);
 /* A private copy of @fd, far above what programs use; or -errno. */
 int os_dup(int fd);
 int os_pid(void);
-int os_tid(void);
-uint64_t os_clock_ns(void);
+int os_parent_pid(void);
 uint64_t os_auxv(unsigned long type);
 
 /* Does valgrind run this process? */

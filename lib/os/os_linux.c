@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <time.h>
+#include <sys/sysinfo.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/bits.h"
@@ -63,14 +65,10 @@ static int map_result(long ret, void **addr)
 	return 0;
 }
 
-int os_map(size_t len, unsigned flags, void **addr)
+int os_map(size_t len, void **addr)
 {
-	int mf = MAP_PRIVATE | MAP_ANONYMOUS;
-
-	if (flags & OS_HUGE)
-		mf |= MAP_HUGETLB;
 	return map_result(raw_syscall6(SYS_mmap, 0, (long)len, PROT_READ | PROT_WRITE,
-				       mf, -1, 0), addr);
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), addr);
 }
 
 int os_unmap(void *addr, size_t len)
@@ -89,25 +87,33 @@ int os_purge(void *addr, size_t len)
 	return (int)raw_syscall(SYS_madvise, addr, len, MADV_DONTNEED, 0);
 }
 
-int os_thp(void *addr, size_t len, bool on)
-{
-	return (int)raw_syscall(SYS_madvise, addr, len,
-				on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0);
-}
-
 int os_resident(void *addr, size_t len, unsigned char *vec)
 {
 	return (int)raw_syscall(SYS_mincore, addr, len, vec, 0);
 }
 
-int os_is_mapped(const void *addr)
+bool os_nothing_swapped(void)
 {
-	unsigned char vec[1];
-	uintptr_t page = ALIGN_DOWN((uintptr_t)addr, os_page_size());
-	long ret = raw_syscall(SYS_mincore, page, 1, vec, 0);
+	struct sysinfo si;
 
-	/* A refused call must not turn every foreign pointer into an error. */
-	return ret == 0 || (ret != -ENOMEM && ret != -EINVAL);
+	return !raw_syscall(SYS_sysinfo, &si, 0, 0, 0) && si.totalswap == si.freeswap;
+}
+
+int os_peek(const void *addr, void *to, size_t len)
+{
+	struct iovec here = { to, len }, there = { (void *)(uintptr_t)addr, len };
+	unsigned char vec[1];
+	long n = raw_syscall6(SYS_process_vm_readv, os_pid(), (long)&here, 1, (long)&there, 1, 0);
+
+	if (n == (long)len)
+		return 0;
+	if (n != -ENOSYS && n != -EPERM)
+		return -EFAULT;
+	/* Refused here: at least do not read what is not mapped. */
+	if (raw_syscall(SYS_mincore, ALIGN_DOWN((uintptr_t)addr, os_page_size()), 1, vec, 0))
+		return -EFAULT;
+	memcpy(to, addr, len);
+	return 0;
 }
 
 int os_fence_init(void)
@@ -123,7 +129,8 @@ int os_fence(int cpu)
 
 /* Both answers by one call: they do not change enough to ask again. */
 static struct {
-	unsigned ids, cpus;	/* 0: not asked yet */
+	bool asked;
+	unsigned ids, cpus;
 } cpu;
 
 static void ask_cpus(void)
@@ -131,20 +138,21 @@ static void ask_cpus(void)
 	uint64_t mask[128];
 	long bytes = raw_syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask, 0);
 
-	cpu.ids = bytes > 0 ? (unsigned)bytes * 8 : 64;
+	cpu.asked = true;
+	cpu.ids = bytes > 0 ? (unsigned)bytes * 8 : 0;
 	cpu.cpus = bytes > 0 ? (unsigned)bits_count(mask, 0, cpu.ids) : 1;
 }
 
 unsigned os_cpu_ids(void)
 {
-	if (!cpu.ids)
+	if (!cpu.asked)
 		ask_cpus();
 	return cpu.ids;
 }
 
 unsigned os_cpus(void)
 {
-	if (!cpu.ids)
+	if (!cpu.asked)
 		ask_cpus();
 	return MAX(cpu.cpus, 1u);
 }
@@ -190,17 +198,9 @@ int os_pid(void)
 	return (int)raw_syscall(SYS_getpid, 0, 0, 0, 0);
 }
 
-int os_tid(void)
+int os_parent_pid(void)
 {
-	return (int)raw_syscall(SYS_gettid, 0, 0, 0, 0);
-}
-
-uint64_t os_clock_ns(void)
-{
-	struct timespec ts = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	return (int)raw_syscall(SYS_getppid, 0, 0, 0, 0);
 }
 
 uint64_t os_auxv(unsigned long type)

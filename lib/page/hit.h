@@ -18,6 +18,7 @@
 #define HIT_SIZES	1024	/* malloc's hit path serves up to this */
 #define MAX_CPU_IDS	4096
 
+struct lock;
 struct region;
 
 struct hit {
@@ -34,5 +35,6 @@ struct hit {
 } __cacheline;
 
 extern struct hit hit;
+extern struct lock hit_lock;	/* to write any of it */
 
 #endif

@@ -78,18 +78,6 @@ static void note_written(pfn_t pfn, size_t npages)
 	}
 }
 
-static void forget_written(pfn_t pfn, size_t npages)
-{
-	while (npages) {
-		struct section *s = section_of(pfn);
-		size_t i = pfn - s->base, n = MIN(npages, SECTION_PAGES - i);
-
-		bits_clear_range(s->touched, i, i + n);
-		pfn += n;
-		npages -= n;
-	}
-}
-
 void page_free(void *addr, size_t npages, size_t written)
 {
 	pfn_t pfn = addr_pfn(addr);
@@ -102,31 +90,28 @@ void page_free(void *addr, size_t npages, size_t written)
 	lock_release(&zone_lock);
 }
 
-#define SPARSE_MIN	32	/* pages; below, a call costs more than it saves */
-#define SPARSE_CHUNK	1024	/* pages that are judged as one */
+#define SPARSE_MIN	1024	/* pages; below, a call costs more than it saves */
+#define SPARSE_CHUNK	1024
 
 /*
- * Has the program used less than a quarter of these pages? Residency is a
- * hint only (a page may be in swap), so what follows from it must be right in
- * any case: either the pages count as written, or they are purged.
+ * Mark the pages of [pfn, pfn + n) that are in memory, n <= SPARSE_CHUNK. A page
+ * may be absent and yet not zero only if it is in swap: where anything is in
+ * swap, before or after we looked, all pages count as written.
  */
-static bool is_sparse(pfn_t pfn, size_t n)
+static void note_resident(pfn_t pfn, size_t n)
 {
 	unsigned char vec[SPARSE_CHUNK];
-	size_t units = (n << PAGE_SHIFT) / os_page_size(), used = 0;
+	size_t unit = os_page_size() >> PAGE_SHIFT;
 
-	if (!units || os_resident(pfn_addr(pfn), units * os_page_size(), vec))
-		return false;
-	for (size_t i = 0; i < units; i++)
-		used += vec[i] & 1;
-	return used < units / 4;
-}
-
-/* Nobody else has the pages: no lock needed. False: they keep their contents. */
-static bool purge_run(pfn_t pfn, size_t n)
-{
-	return IS_ALIGNED(n << PAGE_SHIFT, os_page_size()) &&
-	       !os_purge(pfn_addr(pfn), n << PAGE_SHIFT);
+	if (!os_nothing_swapped() || os_resident(pfn_addr(pfn), n << PAGE_SHIFT, vec) ||
+	    !os_nothing_swapped()) {
+		note_written(pfn, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i += unit) {
+		if (vec[i / unit] & 1)
+			note_written(pfn + i, MIN(unit, n - i));
+	}
 }
 
 static size_t untouched(pfn_t pfn, size_t npages)
@@ -152,20 +137,16 @@ void page_free_sparse(void *addr, size_t npages)
 	/* Programs that set parameters count on no other call than those. */
 	if (npages < SPARSE_MIN || !tune_is_dynamic() ||
 	    !IS_ALIGNED((uintptr_t)addr, os_page_size()) ||
-	    untouched(pfn, npages) < SPARSE_MIN) {
+	    untouched(pfn, npages) < npages / 2) {
 		page_free(addr, npages, npages);
 		return;
 	}
 	page_of(pfn)->state = PG_NONE;
 	while (done < npages) {
 		size_t n = MIN(npages - done, SPARSE_CHUNK);
-		bool purged = is_sparse(pfn + done, n) && purge_run(pfn + done, n);
 
 		lock_acquire(&zone_lock);
-		if (purged)
-			forget_written(pfn + done, n);
-		else
-			note_written(pfn + done, n);
+		note_resident(pfn + done, n);
 		lock_release(&zone_lock);
 		done += n;
 	}

@@ -8,7 +8,7 @@
  *
  * 2. The rest. Free touched pages are what costs memory. Above a watermark,
  *    max(64 MiB, 1/4 of the pages in use), whoever frees gives pages back until
- *    3/4 of the watermark remain: largest blocks first, highest address first
+ *    15/16 of the watermark remain: largest blocks first, highest address first
  *    (the buddy hands out the lowest), a bounded number per pass.
  *
  * 3. A block under purge is out of the buddy, so that the lock can be dropped
@@ -24,7 +24,7 @@
 #include "tune/tune.h"
 
 #define WATERMARK_MIN	(64ul << 20 >> PAGE_SHIFT)
-#define PASS_BLOCKS	16	/* blocks purged by one free() */
+#define PASS_PAGES	(4ul << 20 >> PAGE_SHIFT) /* purged by one free(), or twice its own */
 #define PURGE_ORDER	4	/* smaller blocks are worth no system call */
 
 static size_t watermark(const struct zone *z)
@@ -41,27 +41,25 @@ static void round_inward(pfn_t *from, pfn_t *to)
 	*to = MAX(ALIGN_DOWN(*to, unit), *from);
 }
 
-/* Purge the touched pages of a block that the caller has taken. */
+/* Purge a block that the caller has taken, from its first touched page to its last. */
 static size_t purge_block(struct zone *z, struct section *s, size_t page, size_t npages)
 {
-	size_t i = page, end = page + npages, purged = 0;
+	size_t end = page + npages, first = bits_next(s->touched, page, end, true), last = end;
+	pfn_t from, to;
+	int err;
 
-	while ((i = bits_next(s->touched, i, end, true)) < end) {
-		size_t e = bits_next(s->touched, i, end, false);
-		pfn_t from = s->base + i, to = s->base + e;
-
-		i = e;
-		round_inward(&from, &to);
-		if (from == to)
-			continue;
-		lock_release(&zone_lock);
-		int err = os_purge(pfn_addr(from), (to - from) << PAGE_SHIFT);
-		lock_acquire(&zone_lock);
-		z->nr_purge++;
-		if (!err)
-			purged += bits_clear_range(s->touched, from - s->base, to - s->base);
-	}
-	return purged;
+	while (last > first && !bits_test(s->touched, last - 1))
+		last--;
+	from = s->base + first;
+	to = s->base + last;
+	round_inward(&from, &to);
+	if (from == to)
+		return 0;
+	lock_release(&zone_lock);
+	err = os_purge(pfn_addr(from), (to - from) << PAGE_SHIFT);
+	lock_acquire(&zone_lock);
+	z->nr_purge++;
+	return err ? 0 : bits_clear_range(s->touched, from - s->base, to - s->base);
 }
 
 /* The highest free block of @order below *@pos that has touched pages. */
@@ -94,15 +92,15 @@ static bool find_touched(struct zone *z, unsigned order, pfn_t *pos)
 	return false;
 }
 
-/* Purge until @target free touched pages remain, at most @blocks blocks. */
-static size_t purge_zone(struct zone *z, size_t target, unsigned lowest_order, size_t blocks)
+/* Purge until @target free touched pages remain, in blocks of @budget pages in all. */
+static size_t purge_zone(struct zone *z, size_t target, unsigned lowest_order, size_t budget)
 {
 	size_t purged = 0;
 
 	for (unsigned order = NR_ORDERS; order-- > lowest_order;) {
 		pfn_t pos = ~(pfn_t)0;
 
-		while (z->free_touched > target && blocks &&
+		while (z->free_touched > target && budget &&
 		       z->nr_blocks[order] && find_touched(z, order, &pos)) {
 			struct section *s = section_of(pos);
 
@@ -110,7 +108,7 @@ static size_t purge_zone(struct zone *z, size_t target, unsigned lowest_order, s
 				break;
 			purged += purge_block(z, s, pos - s->base, 1ul << order);
 			buddy_free(pos, 1ul << order);
-			blocks--;
+			budget -= MIN(budget, 1ul << order);
 		}
 	}
 	return purged;
@@ -118,14 +116,13 @@ static size_t purge_zone(struct zone *z, size_t target, unsigned lowest_order, s
 
 static void trim_top(struct zone *z, pfn_t end)
 {
-	size_t threshold = READ_ONCE(tune.trim_threshold);
+	size_t threshold = READ_ONCE(tune.trim_threshold), excess;
 
 	if (tune_is_dynamic() || threshold == SIZE_MAX)
 		return;
-	/* Only a free that reaches the top can have made the excess. */
-	if (end + buddy_run_below(z->end) < z->end)
-		return;
-	if (zone_brk_excess(z) >= threshold)
+	excess = zone_brk_excess(z);
+	/* Only a free that reaches into the excess can have made it. */
+	if (end >= z->end - (excess >> PAGE_SHIFT) && excess >= threshold)
 		zone_brk_trim(z, tune.top_pad);
 }
 
@@ -136,14 +133,16 @@ void reclaim_after_free(pfn_t pfn, size_t npages)
 
 	if (z == &zones[ZONE_BRK] && pfn < z->end)
 		trim_top(z, pfn + npages);
-	/* -1 is "never give back", for the inside as for the top. */
-	if (!tune_is_dynamic() && READ_ONCE(tune.trim_threshold) == SIZE_MAX)
+	/* -1 is "never give back", inside as at the top; and who wants no mappings
+	 * may be in a filter that knows of brk alone. */
+	if (!tune_is_dynamic() &&
+	    (READ_ONCE(tune.trim_threshold) == SIZE_MAX || !READ_ONCE(tune.mmap_max)))
 		return;
 	mark = MAX(watermark(z), z->purge_floor);
 	if (likely(z->free_touched <= mark))
 		return;
 	/* Nothing to be had (locked memory, fragments): wait for twice as much. */
-	if (!purge_zone(z, mark - mark / 4, PURGE_ORDER, PASS_BLOCKS))
+	if (!purge_zone(z, mark - mark / 16, PURGE_ORDER, MAX(2 * npages, PASS_PAGES)))
 		z->purge_floor = 2 * z->free_touched;
 	else
 		z->purge_floor = 0;

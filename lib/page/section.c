@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "page/section.h"
 
+#include "os/lock.h"
+
 #define LEAF_BITS	10
 #define ROOT_SHIFT	LEAF_SHIFT
 #define ROOT_ENTRIES	(1ul << (47 - SECTION_SHIFT - LEAF_BITS))
@@ -9,11 +11,12 @@ typedef struct section *leaf_t[1 << LEAF_BITS];
 static_assert(LEAF_SHIFT == SECTION_SHIFT + LEAF_BITS - PAGE_SHIFT, "one leaf's reach");
 static_assert(sizeof(leaf_t) == LEAF_PAGES * PAGE_SIZE, "a leaf fills its pages");
 
-/* Zone locks to write (each entry belongs to one zone), anybody reads. */
+/* zone_lock to write, anybody reads. */
 static leaf_t *root[ROOT_ENTRIES];
 
 struct window window = { .closed = true };
 struct hit hit;
+struct lock hit_lock = LOCK_INIT(RANK_HIT);
 
 struct section *section_of(pfn_t pfn)
 {
@@ -51,11 +54,7 @@ bool section_leaf_missing(pfn_t pfn)
 
 void section_set_leaf(pfn_t pfn, void *pages)
 {
-	leaf_t *none = NULL;
-
-	/* The other zone may have been faster: then these pages stay unused. */
-	__atomic_compare_exchange_n(&root[pfn >> ROOT_SHIFT], &none, (leaf_t *)pages, false,
-				    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	store_release(&root[pfn >> ROOT_SHIFT], (leaf_t *)pages);
 }
 
 static struct section **leaf_slot(pfn_t pfn)
@@ -83,15 +82,19 @@ void window_close(bool closed)
 
 void window_set_map(uint8_t *map, size_t capacity)
 {
+	lock_acquire(&hit_lock);
 	window.capacity = capacity;
 	store_release(&window.map, map);
 	store_release(&hit.map, map);
 	hit.base = window.base;
+	lock_release(&hit_lock);
 }
 
 void window_set_pages(size_t pages)
 {
+	lock_acquire(&hit_lock);
 	store_release(&window.pages, pages);
 	if (!READ_ONCE(window.closed))
 		store_release(&hit.pages, pages);
+	lock_release(&hit_lock);
 }

@@ -79,7 +79,10 @@ void section_set_leaf(pfn_t pfn, void *pages);
 void section_publish(struct section *s);
 void section_unpublish(struct section *s);
 
-/* Let hit paths use the window, or send all of them down the slow path. */
+/*
+ * Let hit paths use the window, or send all of them down the slow path; with
+ * hit_lock held. The others take it themselves, under zone_lock.
+ */
 void window_close(bool closed);
 void window_set_map(uint8_t *map, size_t capacity);
 void window_set_pages(size_t pages);

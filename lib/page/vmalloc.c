@@ -117,7 +117,7 @@ static int map_aligned(size_t len, size_t align, void **addr)
 
 	if (len + more < len)
 		return -1;
-	err = os_map(len + more, 0, addr);
+	err = os_map(len + more, addr);
 	if (err || !more)
 		return err;
 	start = (uintptr_t)*addr;

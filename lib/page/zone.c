@@ -14,6 +14,12 @@
 #include "os/os.h"
 #include "page/zone.h"
 
+/*
+ * Entries of the first window map: 4 GiB of heap, 1 MiB of addresses. The carve
+ * that holds a window map can never be trimmed away, so later ones are to be rare.
+ */
+#define WINDOW_FIRST	(32 * SECTION_PAGES)
+
 #define SECTION_STRUCT_PAGES	((sizeof(struct section) + PAGE_SIZE - 1) / PAGE_SIZE)
 
 struct zone zones[NR_ZONES];
@@ -34,7 +40,7 @@ static size_t window_need(pfn_t start, pfn_t end)
 {
 	pfn_t base = window.capacity ? window.base >> PAGE_SHIFT :
 				       ALIGN_DOWN(start, SECTION_PAGES);
-	size_t need = end - base, cap = window.capacity ? window.capacity : 2 * SECTION_PAGES;
+	size_t need = end - base, cap = window.capacity ? window.capacity : WINDOW_FIRST;
 
 	if (need <= window.capacity)
 		return 0;

@@ -91,7 +91,7 @@ bool buddy_find(pfn_t pfn, pfn_t *start, unsigned *order);
 
 /*
  * How many pages a carve must have to describe [start, end), and its writing.
- * zone_describe() also makes the range present.
+ * The new range is not present before zone_set_present().
  */
 size_t zone_carve_pages(struct zone *z, pfn_t start, pfn_t end);
 void zone_describe(struct zone *z, pfn_t carve, size_t carve_pages, pfn_t start, pfn_t end);

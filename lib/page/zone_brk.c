@@ -132,6 +132,8 @@ pfn_t zone_brk_grow(struct zone *z, size_t npages, size_t align)
 	struct plan p;
 	pfn_t run = ALIGN_UP(z->end - buddy_run_below(z->end), align);
 
+	if (npages > MAX_SECTIONS * SECTION_PAGES)
+		return 0;
 	/* A run at the top that is no block of the buddy may do already. */
 	if (run + npages <= z->end && buddy_take(run, npages))
 		return run;

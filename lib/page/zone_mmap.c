@@ -36,7 +36,7 @@ static pfn_t try_chunk(struct zone *z, size_t npages, size_t align, size_t chunk
 	total = ALIGN_UP(total << PAGE_SHIFT, os_page_size()) >> PAGE_SHIFT;
 	if (z->nr_sections + total / SECTION_PAGES + 2 > MAX_SECTIONS)
 		return 0;
-	if (os_map(total << PAGE_SHIFT, 0, &addr))
+	if (os_map(total << PAGE_SHIFT, &addr))
 		return 0;
 	start = addr_pfn(addr);
 	end = start + total;
@@ -57,6 +57,8 @@ pfn_t zone_mmap_grow(struct zone *z, size_t npages, size_t align)
 	size_t chunk = CLAMP(z->present / 4, CHUNK_MIN, CHUNK_MAX);
 	pfn_t run = 0;
 
+	if (npages > MAX_SECTIONS * SECTION_PAGES)
+		return 0;
 	if (chunk > npages)
 		run = try_chunk(z, npages, align, chunk);
 	return run ? run : try_chunk(z, npages, align, npages);

@@ -7,6 +7,7 @@
 #include "life/init.h"
 #include "shell/hitpath.h"
 #include "shell/shell.h"
+#include "tune/tune.h"
 
 static __cold_path void *first_malloc(size_t size)
 {
@@ -17,7 +18,8 @@ __noinline void *malloc_miss(size_t size)
 {
 #ifdef HAVE_RSEQ
 	/* Medium sizes hit too; small ones that come here have missed already. */
-	if (size > HIT_SIZES && size <= SIZE_MAX_SLAB && hit.size_limit) {
+	if (size > HIT_SIZES && size <= SIZE_MAX_SLAB && hit.size_limit > HIT_SIZES &&
+	    size < READ_ONCE(tune.mmap_threshold)) {
 		void *p;
 
 		rseq_hit_pop(size_class(size), p, miss);
@@ -77,6 +79,8 @@ __public void *realloc(void *p, size_t size)
 		kfree(p);
 		return NULL;
 	}
+	if (unlikely(!READ_ONCE(life_ready)) && !life_init())
+		return life_other_realloc(p, size);
 	return krealloc(p, size);
 }
 

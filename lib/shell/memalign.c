@@ -11,7 +11,7 @@
 static void *aligned(size_t size, size_t align)
 {
 #ifdef HAVE_RSEQ
-	if (hit.size_limit && size <= SIZE_MAX_SLAB && align <= PAGE_SIZE) {
+	if (hit.size_limit > HIT_SIZES && size <= HIT_SIZES && align <= HIT_SIZES) {
 		void *p;
 
 		rseq_hit_pop(size_class_aligned(size, align), p, miss);

@@ -118,10 +118,19 @@ static inline void *perturbed(void *p)
 	return p;
 }
 
+/* For the slabs? Not what the program wants mapped, however small. */
+static inline bool is_small(size_t size)
+{
+	return size <= SIZE_MAX_SLAB &&
+	       likely(size < READ_ONCE(tune.mmap_threshold) || !vmalloc_allowed());
+}
+
 static void *alloc_large(size_t size, size_t align, bool zero)
 {
-	void *p = large_alloc(size, align, zero);
+	void *p;
 
+	size = MAX(size, (size_t)1);
+	p = large_alloc(size, align, zero);
 	if (unlikely(!p) && direct_reclaim(size))
 		p = large_alloc(size, align, zero);
 	return likely(p) ? p : no_memory();
@@ -131,7 +140,7 @@ void *kmalloc(size_t size)
 {
 	void *p;
 
-	if (likely(size <= SIZE_MAX_SLAB))
+	if (likely(is_small(size)))
 		return perturbed(class_alloc(size_class(size)));
 	p = alloc_large(size, PAGE_SIZE, false);
 	return likely(p) ? perturbed(p) : NULL;
@@ -141,7 +150,7 @@ void *kzalloc(size_t size)
 {
 	void *p;
 
-	if (likely(size <= SIZE_MAX_SLAB)) {
+	if (likely(is_small(size))) {
 		p = class_alloc(size_class(size));
 		return likely(p) ? memset(p, 0, size) : NULL;
 	}
@@ -152,23 +161,29 @@ void *kmalloc_aligned(size_t size, size_t align)
 {
 	void *p;
 
-	if (MAX(size, align) <= SIZE_MAX_SLAB && align <= PAGE_SIZE)
+	if (is_small(MAX(size, align)) && align <= PAGE_SIZE)
 		return perturbed(class_alloc(size_class_aligned(size, align)));
-	p = alloc_large(MAX(size, (size_t)1), align, false);
+	p = alloc_large(size, align, false);
 	return likely(p) ? perturbed(p) : NULL;
 }
 
-/* A pointer without a class: mapped, foreign, of the boot array, or bad. */
+/* Not ours, and libc's? What it points into may be ours and look like libc's. */
+static bool is_foreign(const void *p)
+{
+	size_t size;
+
+	return !page_of(addr_pfn(p)) && foreign_is_libc(p) && !vmalloc_block_of(p, &size);
+}
+
+/* A pointer without a class: mapped, foreign, or bad. */
 static __noinline void free_unclassed(void *p)
 {
-	if (foreign_all && !boot_owns(p)) {
-		foreign_free(p);
-		return;
+	if (!foreign_all) {
+		if (vmalloc_free(p))
+			return;
+		if (!is_foreign(p))
+			bad_pointer("free", p);
 	}
-	if (!p || boot_owns(p) || vmalloc_free(p))
-		return;
-	if (page_of(addr_pfn(p)) || !foreign_is_libc(p))
-		bad_pointer("free", p);
 	foreign_free(p);
 }
 
@@ -191,12 +206,19 @@ void kfree(void *p)
 		return;
 	}
 
+	/* errno is libc's: before relocation it is not there to be saved. */
+	if (!p || boot_owns(p))
+		return;
+
 	int saved = errno;
 
-	if (class == CLASS_LARGE)
+	if (class == CLASS_LARGE) {
+		if (unlikely(tune.perturb) && IS_ALIGNED((uintptr_t)p, PAGE_SIZE))
+			perturb(p, (int)tune.perturb);
 		large_free(p);
-	else
+	} else {
 		free_unclassed(p);
+	}
 	errno = saved;
 }
 
@@ -206,8 +228,9 @@ static bool size_fits(const void *p, size_t size, size_t align)
 
 	if (class == CLASS_NONE)
 		return size <= ksize(p);
+	/* realloc leaves room, above and below. */
 	if (class == CLASS_LARGE)
-		return bytes_pages(MAX(size, (size_t)1)) << PAGE_SHIFT == large_size(p);
+		return size <= large_size(p) && bytes_pages(size) >= large_size(p) / PAGE_SIZE / 2;
 	/* What realloc left in place is smaller than its class suggests. */
 	return size <= kmem_caches[class].size &&
 	       (size_class_aligned(size, align) == class ||
@@ -274,7 +297,7 @@ static void *realloc_unclassed(void *p, size_t size)
 		q = vmalloc_resize(p, size);
 		return q ? q : no_memory();
 	}
-	if (page_of(addr_pfn(p)) || !foreign_is_libc(p))
+	if (!is_foreign(p))
 		bad_pointer("realloc", p);
 	return foreign_realloc(p, size);
 }
@@ -317,7 +340,7 @@ size_t ksize(const void *p)
 	size = vmalloc_size(p);
 	if (size)
 		return size;
-	if (page_of(addr_pfn(p)) || !foreign_is_libc(p))
+	if (!is_foreign(p))
 		bad_pointer("malloc_usable_size", p);
 	return foreign_size(p);
 }

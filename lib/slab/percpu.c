@@ -44,12 +44,12 @@ static struct region *owned[MAX_CPU_IDS];
 static unsigned nr_numbers;		/* entries of both tables in use */
 
 static struct lock regions_lock = LOCK_INIT(RANK_PERCPU);
-static struct lock hit_lock = LOCK_INIT(RANK_HIT);
 
 static bool by_rseq;			/* constant after percpu_init */
 static bool by_mm_cid;			/* ditto: the hit path may be open */
 static bool own_area;			/* ditto: threads register with us */
 static uint32_t vfork_depth;		/* hit_lock: vfork children alive */
+static int owner;			/* pid of the process whose memory this is */
 
 static void set_layout(void)
 {
@@ -92,7 +92,7 @@ static bool find_rseq(void)
 	own_area = !os_rseq_area(&area, &mm_cid);
 	if (own_area && (tune.percpu != PERCPU_RSEQ || !os_rseq_own(&area, &mm_cid)))
 		return false;
-	if (os_cpu_ids() > MAX_CPU_IDS)
+	if (!os_cpu_ids() || os_cpu_ids() > MAX_CPU_IDS)
 		return false;
 	/* Without the fence nobody could ever be stopped. */
 	if (os_fence_init())
@@ -108,6 +108,7 @@ static bool find_rseq(void)
 
 void percpu_init(void)
 {
+	owner = os_pid();
 	set_layout();
 	slot_init();
 	for (size_t n = 0; n <= HIT_SIZES; n++)
@@ -126,7 +127,9 @@ static void update_hit(void)
 {
 	bool open = by_mm_cid && !READ_ONCE(vfork_depth) && !tune.perturb;
 
-	WRITE_ONCE(hit.size_limit, open ? HIT_SIZES + 1 : 0);
+	/* What mmap_threshold wants mapped must not hit. */
+	WRITE_ONCE(hit.size_limit,
+		   open ? MIN((uint64_t)HIT_SIZES + 1, READ_ONCE(tune.mmap_threshold)) : 0);
 	window_close(!open);
 }
 
@@ -257,6 +260,12 @@ size_t percpu_refill_size(unsigned class)
 	return CLAMP(half, 1u, kmem_caches[class].batch);
 }
 
+/* Capacity, in bytes, that a sheaf gets with its full-size place. */
+static uint32_t first_full(unsigned class)
+{
+	return MIN(2 * SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(class));
+}
+
 /* Out of the small array, by way of the caller's stack. */
 static void move_region_sheaf(unsigned class)
 {
@@ -264,10 +273,7 @@ static void move_region_sheaf(unsigned class)
 	size_t n = percpu_pop_batch(class, objs, SMALL_SLOTS), kept;
 
 	if (rseq_move(class, sheaf_small[class], sheaf_full[class]) == RSEQ_DONE)
-		rseq_set_end(class, sheaf_full[class],
-			     sheaf_full[class] +
-				     MIN(2 * SMALL_SLOTS * (uint32_t)sizeof(void *),
-					 sheaf_limit(class)));
+		rseq_set_end(class, sheaf_full[class], sheaf_full[class] + first_full(class));
 	kept = percpu_push_batch(class, objs, n);
 	if (kept < n)
 		slab_free(&kmem_caches[class], objs, n - kept);
@@ -285,6 +291,9 @@ bool percpu_grow(unsigned class)
 	if (r == &empty_region)
 		return !READ_ONCE(owned[n]) && open_region(n);
 	begin = READ_ONCE(r->sheaf[class].begin);
+	/* Who moved it was interrupted between the two steps. */
+	if (READ_ONCE(r->end[class]) < begin)
+		return rseq_set_end(class, begin, begin + first_full(class)) == RSEQ_DONE;
 	cap = READ_ONCE(r->end[class]) - begin;
 	if (cap >= max || ++r->misses[class] < 2)
 		return false;
@@ -373,11 +382,29 @@ struct percpu_stats percpu_stats(void)
 
 static bool stopped_for_fork;
 
+void percpu_fork_child(void)
+{
+	int self = os_pid();
+
+	/*
+	 * vfork children of other threads were left behind. But one that forks has
+	 * no registration to pass on: its pid never was the owner's.
+	 */
+	if (READ_ONCE(vfork_depth) && os_parent_pid() != owner)
+		return;
+	owner = self;
+	if (!READ_ONCE(vfork_depth))
+		return;
+	lock_acquire(&hit_lock);
+	WRITE_ONCE(vfork_depth, 0);
+	update_hit();
+	lock_release(&hit_lock);
+}
+
 void percpu_fork_prepare(void)
 {
 	slot_fork_prepare();
 	lock_acquire_for_fork(&regions_lock);
-	lock_acquire_for_fork(&hit_lock);
 	/* Memory is copied page by page: nobody may move objects meanwhile. */
 	stopped_for_fork = by_rseq && stop_all();
 }
@@ -388,7 +415,6 @@ void percpu_fork_done(bool child)
 	if (child && by_rseq && !stopped_for_fork)
 		memset(owned, 0, nr_numbers * sizeof(owned[0]));
 	start_all();
-	lock_after_fork(&hit_lock, child);
 	lock_after_fork(&regions_lock, child);
 	slot_fork_done();
 }

@@ -84,6 +84,8 @@ void percpu_update_hit(void);
 /* fork: keep every region still while the child is made. */
 void percpu_fork_prepare(void);
 void percpu_fork_done(bool child);
+/* The child's first act once all locks are free. */
+void percpu_fork_child(void);
 
 /* Around vfork, by os/vfork.S: see there. */
 void vfork_begin(void);

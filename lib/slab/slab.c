@@ -330,6 +330,11 @@ void slab_free(struct kmem_cache *c, void *const *objs, size_t n)
 		char *base = slab_base(c, objs[k]);
 		size_t first = k;
 
+		if (unlikely(!s || s->state != PG_SLAB || s->base != base)) {
+			lock_release(&c->list_lock);
+			bug("double free of %p: its slab is gone, cache %s", objs[k], c->name);
+		}
+
 		/* Neighbours in a batch are mostly of one slab. */
 		do {
 			long i = slab_index(c, objs[k]);

@@ -207,9 +207,10 @@ int tune_mallopt(int param, int value)
 	for (int id = 0; id < NR_TUNABLES; id++) {
 		if (!tunables[id].mallopt || tunables[id].mallopt != param)
 			continue;
-		/* As glibc: sizes are cast, counts keep their low bits. */
+		/* As glibc: sizes are cast, a negative count is none, a byte is a byte. */
 		uint64_t v = tunables[id].type == TUNE_SIZE ? (uint64_t)(int64_t)value :
-							      (uint32_t)value & INT32_MAX;
+			     id == TUNE_ID_perturb	    ? (uint8_t)value :
+							      (uint64_t)MAX(value, 0);
 
 		return tune_set((enum tune_id)id, v, TUNE_MALLOPT);
 	}

@@ -9,16 +9,23 @@
 # HARD_DIR	where the programs are (default: the build tree, or ./build)
 # HARD_MODES	"auto" runs without STELE_CONF, any other word as STELE_CONF=percpu=WORD
 # HARD_TIMEOUT	seconds for one run
+#
+# Another directory of such programs has a run.sh of its own, which sets these and calls this one:
+# HARD_SUITE	its name below tests/
+# HARD_CASES	its programs
+# HARD_LAUNCHERS, HARD_LAUNCHED	see start() below; the programs that each launcher runs
+# HARD_LAUNCHED_MODES	in these modes (default: all)
 
 here=$(cd "$(dirname "$0")" && pwd)
 lib=${STELE_LIB:-none}
 modes=${HARD_MODES:-auto locked}
 seconds=${HARD_TIMEOUT:-60}
 
-cases="contract align errno_free calloc_zero realloc_seq usable info
+suite=${HARD_SUITE:-hard}
+cases=${HARD_CASES:-"contract align errno_free calloc_zero realloc_seq usable info
 	stress crossfree threads tsd arenas forkstorm exit_race signals sigalloc
 	foreign_sbrk ulimit exhaust mappings nopie ctor ifunc late plugin self_dlopen
-	deepbind spawn vfork_alloc own_kmalloc cxx badptr"
+	deepbind spawn vfork_alloc own_kmalloc cxx badptr"}
 
 # What plain libc cannot be asked for, and why.
 stele_only() {
@@ -30,12 +37,12 @@ stele_only() {
 }
 
 # Other ways to start a program; each runs a few cases that need not start themselves anew.
-launchers="setarch ldso"
-launched="loaded contract foreign_sbrk threads"
+launchers=${HARD_LAUNCHERS:-"setarch ldso"}
+launched=${HARD_LAUNCHED:-"loaded contract foreign_sbrk threads"}
 
 if [ -z "$HARD_DIR" ]; then
-	HARD_DIR=$here/../../build/tests/hard
-	[ -n "$abs_top_builddir" ] && HARD_DIR=$abs_top_builddir/tests/hard
+	HARD_DIR=$here/../../build/tests/$suite
+	[ -n "$abs_top_builddir" ] && HARD_DIR=$abs_top_builddir/tests/$suite
 fi
 HARD_DIR=$(cd "$HARD_DIR" 2>/dev/null && pwd) || {
 	echo "Bail out! no programs in HARD_DIR"
@@ -55,6 +62,9 @@ else
 	export STELE_LIB HARD_STELE
 fi
 unset STELE_CONF LD_PRELOAD
+
+loaded=$HARD_DIR/loaded
+[ -x "$loaded" ] || loaded=$HARD_DIR/../hard/loaded
 
 for ld_so in /lib64/ld-linux-x86-64.so.2 /lib/ld-linux-aarch64.so.1 none; do
 	[ -x "$ld_so" ] && break
@@ -86,10 +96,14 @@ by_ldso() {
 }
 
 # start LAUNCHER MODE PROGRAM
+# shellcheck disable=SC2046 # refuse-CALL-ERROR is a list of words
 start() {
 	case $1 in
 	setarch) preloaded "$2" setarch -R "$3" ;;
 	ldso) by_ldso "$2" "$3" ;;
+	# libc registers no thread for restartable sequences; the kernel refuses CALL with ERROR
+	tunable) preloaded "$2" env GLIBC_TUNABLES=glibc.pthread.rseq=0 "$3" ;;
+	refuse-*) preloaded "$2" "$HARD_DIR/refuse" $(echo "$1" | cut -d- -f2- | tr - ' ') "$3" ;;
 	*) preloaded "$2" "$3" ;;
 	esac
 }
@@ -162,7 +176,7 @@ done
 for l in $launchers; do
 	wanted "$l" "$@" || continue
 	for c in $launched; do
-		for mode in $modes; do
+		for mode in ${HARD_LAUNCHED_MODES:-$modes}; do
 			jobs="$jobs $l/$c/$mode"
 		done
 	done
@@ -177,7 +191,7 @@ if [ "$lib" = none ]; then
 	echo "# plain libc: no library preloaded"
 else
 	for mode in $modes; do
-		if ! preloaded "$mode" "$HARD_DIR/loaded" >"$log" 2>&1; then
+		if ! preloaded "$mode" "$loaded" >"$log" 2>&1; then
 			echo "Bail out! $lib is not in use ($mode): $(tail -n 1 "$log")"
 			exit 1
 		fi

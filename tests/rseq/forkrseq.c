@@ -9,7 +9,7 @@
 
 #define THREADS 4
 #define FORKS 100
-#define SECONDS 2.0
+#define SECONDS 1.0
 #define MINE 10000
 #define CHILD_SECONDS 20
 

@@ -5,8 +5,8 @@
 #include "owner.h"
 
 #define THREADS 4
-#define ROUNDS 8000
-#define SECONDS 1.5
+#define ROUNDS 20000
+#define SECONDS 1.0
 
 static atomic_int tid[THREADS];
 static atomic_int running = THREADS;

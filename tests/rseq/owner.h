@@ -40,7 +40,7 @@ static inline void owner_init(struct owner *o, unsigned who, size_t max)
 
 static inline void owner_get(struct owner *o, struct owned *b, size_t n)
 {
-	uint64_t old, *w = hard_malloc(n);
+	uint64_t old, *w = hard_hide(hard_malloc(n));
 
 	b->n = n;
 	b->id = o->id++;

@@ -7,7 +7,7 @@
 
 #define THREADS 32
 #define ROUNDS 20000
-#define SECONDS 1.5
+#define SECONDS 1.0
 #define PERIOD_NS 500000
 
 static atomic_ulong ticks;

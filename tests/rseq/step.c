@@ -57,6 +57,13 @@ static bool at_mark(uintptr_t ip)
 	return ip == (uintptr_t)step_marked;
 }
 
+/* Debug register 0, on execution; @ip 0: off. */
+static bool watch(pid_t pid, uintptr_t ip)
+{
+	return !ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg[0]), ip) &&
+	       !ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg[7]), ip != 0);
+}
+
 #else
 
 void step_mark(void)
@@ -66,6 +73,7 @@ void step_mark(void)
 static uintptr_t ip_of(pid_t pid) { return (uintptr_t)pid; }
 static void set_ip(pid_t pid, uintptr_t ip) { (void)pid; (void)ip; }
 static bool at_mark(uintptr_t ip) { return ip == 0; }
+static bool watch(pid_t pid, uintptr_t ip) { return pid && ip; }
 #define BREAKPOINT 0l
 
 #endif
@@ -243,6 +251,18 @@ bool step_run_to(pid_t pid, uintptr_t ip)
 	else
 		CHECK(at_mark(ip_of(pid)), "stopped at %#lx", (unsigned long)ip_of(pid));
 	return there;
+}
+
+bool step_thread_to(pid_t pid, uintptr_t ip)
+{
+	if (!watch(pid, ip))
+		SKIP("no debug registers: errno %d", errno);
+	CHECK(go_on(pid, PTRACE_CONT, 0), "the child ended");
+	CHECK(watch(pid, 0), "errno %d", errno);
+	if (ip_of(pid) == ip)
+		return true;
+	CHECK(at_mark(ip_of(pid)), "stopped at %#lx", (unsigned long)ip_of(pid));
+	return false;
 }
 
 void step_on(pid_t pid, int sig)

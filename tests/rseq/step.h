@@ -49,6 +49,11 @@ unsigned long step_walk(pid_t pid, const struct step_code *code, struct step_pat
 unsigned long step_plain(pid_t pid, const volatile unsigned long *op, unsigned long limit);
 /* Runs it to @ip, where it has not yet executed. False: it came to a mark instead. */
 bool step_run_to(pid_t pid, uintptr_t ip);
+/*
+ * The same for the traced thread alone: others may pass there. Ends in a skip without debug
+ * registers.
+ */
+bool step_thread_to(pid_t pid, uintptr_t ip);
 /* Lets it go on to the next mark, from a signal if @sig. */
 void step_on(pid_t pid, int sig);
 /* How many sequences outside of malloc and free the last walk saw. */

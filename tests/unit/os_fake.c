@@ -293,7 +293,7 @@ static int map_locked(size_t len, void **addr)
 	return 0;
 }
 
-int os_map(size_t len, unsigned flags, void **addr)
+int os_map(size_t len, void **addr)
 {
 	int err;
 
@@ -301,7 +301,7 @@ int os_map(size_t len, unsigned flags, void **addr)
 	pthread_mutex_lock(&mutex);
 	err = enter_call(FAKE_MAP, 0, len, true);
 	if (!err)
-		err = flags & OS_HUGE ? -ENOMEM : map_locked(len, addr);
+		err = map_locked(len, addr);
 	if (!err)
 		fake.last[FAKE_MAP].addr = (uintptr_t)*addr;
 	pthread_mutex_unlock(&mutex);
@@ -386,36 +386,11 @@ int os_purge(void *addr, size_t len)
 	return err;
 }
 
-int os_thp(void *addr, size_t len, bool on __unused_arg)
-{
-	int err;
-
-	pthread_mutex_lock(&mutex);
-	err = enter_call(FAKE_THP, (uintptr_t)addr, len, false);
-	pthread_mutex_unlock(&mutex);
-	return err;
-}
-
 bool fake_is_mapped(const void *addr)
 {
 	uintptr_t a = (uintptr_t)addr;
 
 	return a >= fake.base && a < fake.base + FAKE_SPAN && bits_test(mapped, unit_of(a));
-}
-
-int os_is_mapped(const void *addr)
-{
-	uintptr_t a = (uintptr_t)addr;
-	unsigned char vec[1];
-	bool yes;
-
-	/* libc's own blocks lie outside of the fake machine. */
-	if (a < fake.base || a >= fake.base + FAKE_SPAN)
-		return mincore((void *)ALIGN_DOWN(a, (uintptr_t)getpagesize()), 1, vec) == 0;
-	pthread_mutex_lock(&mutex);
-	yes = fake_is_mapped(addr);
-	pthread_mutex_unlock(&mutex);
-	return yes;
 }
 
 int os_fence_init(void)

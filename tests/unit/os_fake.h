@@ -30,7 +30,6 @@ enum fake_call {
 	FAKE_UNMAP,
 	FAKE_REMAP,
 	FAKE_PURGE,
-	FAKE_THP,
 	NR_FAKE_CALLS,
 };
 
@@ -41,7 +40,6 @@ struct fake {
 	bool single_threaded;
 	bool secure;
 	char **environ;
-	uint64_t clock_ns;
 	size_t limit;			/* bytes of break and mappings; SIZE_MAX: none */
 	bool remap_moves;		/* mremap never grows in place */
 	void (*before_sbrk)(intptr_t delta);	/* runs once, then is NULL */

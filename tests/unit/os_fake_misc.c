@@ -13,6 +13,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "os/os.h"
@@ -36,6 +37,19 @@ int os_resident(void *addr, size_t len, unsigned char *vec)
 	for (size_t i = 0; i < n; i++)
 		vec[i / unit] = (unsigned char)((i % unit ? vec[i / unit] : 0) | (real[i] & 1));
 	return 0;
+}
+
+bool os_nothing_swapped(void)
+{
+	return true;
+}
+
+/* What the fake has not mapped is PROT_NONE: the real system refuses it. */
+int os_peek(const void *addr, void *to, size_t len)
+{
+	struct iovec here = { to, len }, there = { (void *)(uintptr_t)addr, len };
+
+	return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == (ssize_t)len ? 0 : -EFAULT;
 }
 
 /* No thread of this machine has a registration: the locked slots are the way. */
@@ -110,14 +124,9 @@ int os_pid(void)
 	return (int)getpid();
 }
 
-int os_tid(void)
+int os_parent_pid(void)
 {
-	return (int)syscall(SYS_gettid);
-}
-
-uint64_t os_clock_ns(void)
-{
-	return READ_ONCE(fake.clock_ns);
+	return (int)getppid();
 }
 
 uint64_t os_auxv(unsigned long type)

@@ -150,17 +150,17 @@ static void grow_window(size_t total, size_t step, size_t hole)
 	zones_hold();
 }
 
-START_TEST(window_300_mib)
+START_TEST(window_5_gib)
 {
 	fake_boot();
-	grow_window(300 * MIB, 20 * MIB, 0);
+	grow_window(5 * GIB, 40 * MIB, 0);
 }
 END_TEST
 
-START_TEST(window_3_gib)
+START_TEST(window_20_gib)
 {
 	fake_boot();
-	grow_window(3 * GIB, 50 * MIB, 0);
+	grow_window(20 * GIB, 100 * MIB, 0);
 }
 END_TEST
 
@@ -168,14 +168,14 @@ END_TEST
 START_TEST(window_holes)
 {
 	fake_boot();
-	grow_window(900 * MIB, 30 * MIB, 12345);
+	grow_window(5 * GIB, 40 * MIB, 12345);
 }
 END_TEST
 
 START_TEST(window_wide_holes)
 {
 	fake_boot();
-	grow_window(400 * MIB, 40 * MIB, 300 * MIB + 1);
+	grow_window(2 * GIB, 40 * MIB, 300 * MIB + 1);
 }
 END_TEST
 
@@ -248,8 +248,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		nothing_yet, descriptors, classes, class_over_sections, window_300_mib,
-		window_3_gib, window_holes, window_wide_holes, hole_has_no_pages,
+		nothing_yet, descriptors, classes, class_over_sections, window_5_gib,
+		window_20_gib, window_holes, window_wide_holes, hole_has_no_pages,
 		leaf_border, window_closes,
 	};
 
