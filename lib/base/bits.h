@@ -97,6 +97,19 @@ static inline size_t bits_clear_range(uint64_t *map, size_t start, size_t end)
 	return n;
 }
 
+/* Last index below @i, and not below @start, whose bit is set; @i if none. */
+static inline size_t bits_prev(const uint64_t *map, size_t start, size_t i)
+{
+	for (size_t end = i; end > start; end = (end - 1) & ~63ul) {
+		size_t lo = MAX((end - 1) & ~63ul, start);
+		uint64_t w = READ_ONCE(map[BITS_WORD(lo)]) & bits_span(lo, end);
+
+		if (w)
+			return (lo & ~63ul) + bit_last(w);
+	}
+	return i;
+}
+
 /* First index in [i, end) whose bit equals @set; end if none. */
 static inline size_t bits_next(const uint64_t *map, size_t i, size_t end, bool set)
 {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Restartable sequences: whose registration, and where its area is. */
 #include "os/os.h"
+
+#include <errno.h>
+
 #include "os/syscall.h"
 
 #ifndef SYS_rseq
@@ -66,9 +69,10 @@ bool os_rseq_join(void)
 		return true;
 	if (own.cpu_id == CPU_ID_REFUSED)
 		return false;
-	if (raw_syscall(SYS_rseq, &own, AREA_BYTES, 0, SIGNATURE)) {
+	long err = raw_syscall(SYS_rseq, &own, AREA_BYTES, 0, SIGNATURE);
+
+	/* Busy: a signal handler came between and has joined already. */
+	if (err && err != -EBUSY)
 		own.cpu_id = CPU_ID_REFUSED;
-		return false;
-	}
-	return true;
+	return !err || err == -EBUSY;
 }

@@ -304,6 +304,43 @@ bool buddy_find(pfn_t pfn, pfn_t *start, unsigned *order)
 	return true;
 }
 
+/* First page of the highest free block of at least @order below @page; @page: none. */
+static size_t block_below(struct section *s, unsigned order, size_t page, unsigned *found)
+{
+	size_t best = page;
+
+	for (unsigned o = order; o <= MAX_ORDER; o++) {
+		size_t limit = (page + (1ul << o) - 1) >> o, i;
+
+		if (!s->top[o])
+			continue;
+		i = bits_prev(order_map(s, o), 0, limit);
+		if (i < limit && (best == page || i << o > best)) {
+			best = i << o;
+			*found = o;
+		}
+	}
+	return best;
+}
+
+bool buddy_prev(struct zone *z, unsigned order, size_t *pos, pfn_t *start, unsigned *found)
+{
+	size_t k = MIN((*pos + SECTION_PAGES - 1) / SECTION_PAGES, (size_t)z->nr_sections);
+
+	while (k-- > 0) {
+		struct section *s = z->sections[k];
+		size_t page = MIN(*pos - k * SECTION_PAGES, SECTION_PAGES);
+		size_t at = block_below(s, order, page, found);
+
+		if (at == page)
+			continue;
+		*pos = k * SECTION_PAGES + at;
+		*start = s->base + at;
+		return true;
+	}
+	return false;
+}
+
 bool buddy_take(pfn_t pfn, size_t npages)
 {
 	pfn_t end = pfn + npages, start;

@@ -8,8 +8,9 @@
  *
  * 2. The rest. Free touched pages are what costs memory. Above a watermark,
  *    max(64 MiB, 1/4 of the pages in use), whoever frees gives pages back until
- *    15/16 of the watermark remain: largest blocks first, highest address first
- *    (the buddy hands out the lowest), a bounded number per pass.
+ *    15/16 of the watermark remain, a bounded number per pass. A clock hand goes
+ *    down through the free blocks: what was freed just now, and will be wanted
+ *    next, is spared until the hand comes round.
  *
  * 3. A block under purge is out of the buddy, so that the lock can be dropped
  *    during the system call; it goes back as untouched.
@@ -25,6 +26,7 @@
 
 #define WATERMARK_MIN	(64ul << 20 >> PAGE_SHIFT)
 #define PASS_PAGES	(4ul << 20 >> PAGE_SHIFT) /* purged by one free(), or twice its own */
+#define PASS_STEPS	4096	/* free blocks looked at by one free() */
 #define PURGE_ORDER	4	/* smaller blocks are worth no system call */
 
 static size_t watermark(const struct zone *z)
@@ -62,54 +64,35 @@ static size_t purge_block(struct zone *z, struct section *s, size_t page, size_t
 	return err ? 0 : bits_clear_range(s->touched, from - s->base, to - s->base);
 }
 
-/* The highest free block of @order below *@pos that has touched pages. */
-static bool find_touched(struct zone *z, unsigned order, pfn_t *pos)
+/*
+ * Purge until @target free touched pages remain, in blocks of at least @order
+ * and of @budget pages in all. The hand goes down through the zone and starts
+ * over at its end, at most once a pass.
+ */
+static size_t purge_zone(struct zone *z, size_t target, unsigned order, size_t budget)
 {
-	for (size_t k = z->nr_sections; k-- > 0;) {
-		struct section *s = z->sections[k];
-		size_t n = SECTION_PAGES >> order;
+	size_t purged = 0, steps = PASS_STEPS;
+	bool again = false;
 
-		if (!s->top[order] || s->base >= *pos)
-			continue;
-		if (*pos < s->base + SECTION_PAGES)
-			n = (*pos - s->base) >> order;
-		while (n-- > 0) {
-			pfn_t start;
-			unsigned o;
+	while (z->free_touched > target && budget && steps--) {
+		struct section *s;
+		unsigned found;
+		pfn_t start;
 
-			/* Skip a word of the bitmap at a time where it is empty. */
-			if (!bits_test(s->level[order], n / 64)) {
-				n = ALIGN_DOWN(n, 64);
-				continue;
-			}
-			if (!buddy_find(s->base + (n << order), &start, &o) || o != order ||
-			    !bits_count(s->touched, n << order, (n + 1) << order))
-				continue;
-			*pos = s->base + (n << order);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Purge until @target free touched pages remain, in blocks of @budget pages in all. */
-static size_t purge_zone(struct zone *z, size_t target, unsigned lowest_order, size_t budget)
-{
-	size_t purged = 0;
-
-	for (unsigned order = NR_ORDERS; order-- > lowest_order;) {
-		pfn_t pos = ~(pfn_t)0;
-
-		while (z->free_touched > target && budget &&
-		       z->nr_blocks[order] && find_touched(z, order, &pos)) {
-			struct section *s = section_of(pos);
-
-			if (!buddy_take(pos, 1ul << order))
+		if (!buddy_prev(z, order, &z->hand, &start, &found)) {
+			if (again)
 				break;
-			purged += purge_block(z, s, pos - s->base, 1ul << order);
-			buddy_free(pos, 1ul << order);
-			budget -= MIN(budget, 1ul << order);
+			again = true;
+			z->hand = z->nr_sections * SECTION_PAGES;
+			continue;
 		}
+		s = section_of(start);
+		if (!bits_count(s->touched, start - s->base, start - s->base + (1ul << found)) ||
+		    !buddy_take(start, 1ul << found))
+			continue;
+		purged += purge_block(z, s, start - s->base, 1ul << found);
+		buddy_free(start, 1ul << found);
+		budget -= MIN(budget, 1ul << found);
 	}
 	return purged;
 }
@@ -161,8 +144,9 @@ bool reclaim_all(size_t pad)
 	lock_acquire(&zone_lock);
 	given += zone_brk_trim(&zones[ZONE_BRK], pad);
 	for (unsigned i = 0; i < NR_ZONES; i++) {
-		/* Each block at most once: a refused purge must not spin. */
-		given += purge_zone(&zones[i], 0, 0, SIZE_MAX);
+		zones[i].hand = zones[i].nr_sections * SECTION_PAGES;
+		while (purge_zone(&zones[i], 0, 0, SIZE_MAX))
+			given++;
 	}
 	lock_release(&zone_lock);
 	return given != 0;

@@ -54,6 +54,7 @@ struct zone {
 	struct carve *top_carve;
 
 	size_t purge_floor;		/* free_touched must exceed it; see reclaim.c */
+	size_t hand;			/* where the next purge goes on, as in buddy_prev */
 	size_t nr_grow, nr_trim, nr_purge;	/* system calls made */
 	size_t max_present;
 };
@@ -84,6 +85,12 @@ pfn_t buddy_alloc_contig(struct zone *z, size_t npages, size_t align);
 bool buddy_take(pfn_t pfn, size_t npages);
 /* Length of the free run that ends at (not including) @end. */
 size_t buddy_run_below(pfn_t end);
+/*
+ * Walk free blocks of at least @order downwards: *@pos counts pages over the
+ * zone's sections in the order of their index. False: none below *@pos, else it
+ * becomes the position of the block found.
+ */
+bool buddy_prev(struct zone *z, unsigned order, size_t *pos, pfn_t *start, unsigned *found);
 /* Order of the free block that holds @pfn and its first page; false: in use. */
 bool buddy_find(pfn_t pfn, pfn_t *start, unsigned *order);
 

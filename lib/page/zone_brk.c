@@ -10,8 +10,8 @@
  *	                              first page that is wholly ours
  *
  * A growth takes exactly what is missing behind the free run at the top, plus
- * top_pad. Until the program sets any of glibc's parameters the pad is larger:
- * break calls cost time, untouched pages cost nothing.
+ * top_pad. Until somebody sets it, the pad is larger than glibc's: break calls
+ * cost time, untouched pages cost nothing.
  *
  * Locking: zone_lock. Other callers of sbrk() are not under it; what the call
  * returns is believed, nothing that was computed before it.
@@ -22,14 +22,20 @@
 #include "page/zone.h"
 #include "tune/tune.h"
 
-#define OWN_PAD		(1ul << 20)	/* pad of growths while top_pad is the default */
+#define OWN_PAD		(1ul << 20)	/* pad of growths while top_pad is not set, */
+#define OWN_PAD_MAX	(3ul << 20)	/* or 1/32 of the zone, up to here */
 #define AHEAD_MIN	(8 * SUB_PAGES)	/* tables are made for this much at a time, */
 #define AHEAD_MAX	(256 * SUB_PAGES) /* or for half of what the zone has, to here */
 #define RACES_MAX	8
 
 static size_t grow_pad(void)
 {
-	return tune_is_dynamic() ? OWN_PAD : tune.top_pad;
+	if (tune_source(TUNE_ID_top_pad) != TUNE_DEFAULT)
+		return tune.top_pad;
+	/* Who never trims wants to be done with system calls. */
+	if (!tune_is_dynamic() && READ_ONCE(tune.trim_threshold) == SIZE_MAX)
+		return OWN_PAD_MAX;
+	return CLAMP(zones[ZONE_BRK].present << PAGE_SHIFT >> 5, OWN_PAD, OWN_PAD_MAX);
 }
 
 /* First page that can be ours when the break stands at @brk. */
@@ -195,6 +201,25 @@ static void drop_carve(struct zone *z, const struct carve *gone)
 	z->top_carve = c->below;
 }
 
+/*
+ * Where the zone ends with @pad free pages in a row at its top: above @reach, and
+ * above each carve that this leaves in place.
+ */
+static pfn_t padded_end(const struct zone *z, pfn_t reach, size_t pad)
+{
+	size_t unit = os_page_size() >> PAGE_SHIFT;
+	pfn_t end = ALIGN_UP(reach, unit) + pad, before;
+
+	do {
+		before = end;
+		for (const struct carve *c = z->top_carve; c && c->end > reach; c = c->below) {
+			if (c->start < end)
+				end = MAX(end, ALIGN_UP(c->end, unit) + pad);
+		}
+	} while (end != before);
+	return end;
+}
+
 size_t zone_brk_trim(struct zone *z, size_t pad)
 {
 	size_t unit = os_page_size() >> PAGE_SHIFT;
@@ -206,12 +231,7 @@ size_t zone_brk_trim(struct zone *z, size_t pad)
 	reach = lowest_reach(z);
 	if (pad >= (z->end - reach) << PAGE_SHIFT)
 		return 0;
-	new_end = ALIGN_UP(reach + bytes_pages(pad), unit);
-	/* A carve that the pad cuts stays whole. */
-	for (struct carve *c = z->top_carve; c && c->end > reach; c = c->below) {
-		if (c->start < new_end && c->end > new_end)
-			new_end = ALIGN_UP(c->end, unit);
-	}
+	new_end = padded_end(z, reach, ALIGN_UP(bytes_pages(pad), unit));
 	if (new_end >= z->end)
 		return 0;
 

@@ -17,6 +17,8 @@ __public int mallopt(int param, int value)
 	int ok = tune_mallopt(param, value);
 
 	percpu_update_hit();
+	if (tune.trim_threshold == SIZE_MAX && !tune.mmap_max)
+		percpu_open_all();
 	return ok;
 }
 

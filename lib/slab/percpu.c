@@ -185,6 +185,13 @@ static __cold_path bool open_region(long n)
 	return opened;
 }
 
+void percpu_open_all(void)
+{
+	slot_open_all();
+	for (unsigned n = 0; n < MIN(nr_numbers, os_cpus()); n++)
+		open_region(n);
+}
+
 #define RETRY(op, done, miss) \
 	do { \
 		for (int try_ = 0; try_ < TRIES; try_++) { \

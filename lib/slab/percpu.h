@@ -81,6 +81,12 @@ struct percpu_stats percpu_stats(void);
 /* Something that decides about the hit path changed (perturb). */
 void percpu_update_hit(void);
 
+/*
+ * Create every region now: for programs that count on no system call later
+ * (no trimming, no mappings).
+ */
+void percpu_open_all(void);
+
 /* fork: keep every region still while the child is made. */
 void percpu_fork_prepare(void);
 void percpu_fork_done(bool child);
@@ -108,6 +114,7 @@ size_t slot_push_batch(unsigned class, void *const *objs, size_t n);
 size_t slot_pop_batch(unsigned class, void **objs, size_t n);
 size_t slot_refill_size(unsigned class);
 bool slot_grow(unsigned class);
+void slot_open_all(void);
 void slot_drain(void);
 size_t slot_count(unsigned class);
 void slot_stats(struct percpu_stats *st);

@@ -200,6 +200,16 @@ static void slot_wait(struct slot *s)
 		os_yield();
 }
 
+void slot_open_all(void)
+{
+	for (unsigned i = 0; i < nr_slots; i++) {
+		slot_wait(&slots[i]);
+		if (!slots[i].region)
+			store_release(&slots[i].region, region_create());
+		slot_leave(&slots[i]);
+	}
+}
+
 /* What is taken is out of the sheaf before the flag drops. */
 static size_t slot_take(struct slot *slot, unsigned class, void **objs, size_t n)
 {

@@ -40,10 +40,8 @@ enum tune_source tune_source(enum tune_id id)
 	return sources[id];
 }
 
-bool tune_set(enum tune_id id, uint64_t value, enum tune_source source)
+static void store(enum tune_id id, uint64_t value, enum tune_source source)
 {
-	if (value < tunables[id].min || value > tunables[id].max)
-		return false;
 	switch (id) {
 	case TUNE_ID_trim_threshold:
 	case TUNE_ID_top_pad:
@@ -56,6 +54,13 @@ bool tune_set(enum tune_id id, uint64_t value, enum tune_source source)
 	}
 	WRITE_ONCE(*slot(id), value);
 	sources[id] = (uint8_t)source;
+}
+
+bool tune_set(enum tune_id id, uint64_t value, enum tune_source source)
+{
+	if (value < tunables[id].min || value > tunables[id].max)
+		return false;
+	store(id, value, source);
 	return true;
 }
 
@@ -204,15 +209,19 @@ bool tune_has_name(enum tune_id id, const char *word)
 
 int tune_mallopt(int param, int value)
 {
-	for (int id = 0; id < NR_TUNABLES; id++) {
+	for (int i = 0; i < NR_TUNABLES; i++) {
+		enum tune_id id = (enum tune_id)i;
+
 		if (!tunables[id].mallopt || tunables[id].mallopt != param)
 			continue;
-		/* As glibc: sizes are cast, a negative count is none, a byte is a byte. */
-		uint64_t v = tunables[id].type == TUNE_SIZE ? (uint64_t)(int64_t)value :
-			     id == TUNE_ID_perturb	    ? (uint8_t)value :
-							      (uint64_t)MAX(value, 0);
-
-		return tune_set((enum tune_id)id, v, TUNE_MALLOPT);
+		/* As glibc: sizes are cast, a negative count is none. */
+		if (tunables[id].type == TUNE_SIZE)
+			return tune_set(id, (uint64_t)(int64_t)value, TUNE_MALLOPT);
+		if (id != TUNE_ID_perturb)
+			return tune_set(id, (uint64_t)MAX(value, 0), TUNE_MALLOPT);
+		/* Any value but 0 fills, with its lowest byte. */
+		store(id, (uint32_t)value, TUNE_MALLOPT);
+		return 1;
 	}
 	return 1;
 }

