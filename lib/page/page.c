@@ -90,7 +90,7 @@ void page_free(void *addr, size_t npages, size_t written)
 	lock_release(&zone_lock);
 }
 
-#define SPARSE_MIN	1024	/* pages; below, a call costs more than it saves */
+#define SPARSE_MIN	256	/* pages; below, a call costs more than it saves */
 #define SPARSE_CHUNK	1024
 
 /*
@@ -137,7 +137,7 @@ void page_free_sparse(void *addr, size_t npages)
 	/* Programs that set parameters count on no other call than those. */
 	if (npages < SPARSE_MIN || !tune_is_dynamic() ||
 	    !IS_ALIGNED((uintptr_t)addr, os_page_size()) ||
-	    untouched(pfn, npages) < npages / 2) {
+	    untouched(pfn, npages) < SPARSE_MIN) {
 		page_free(addr, npages, npages);
 		return;
 	}

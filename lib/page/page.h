@@ -73,10 +73,10 @@ void *page_alloc(size_t npages, size_t align, struct page **page);
 void page_free(void *addr, size_t npages, size_t written);
 
 /*
- * As page_free for a run that the program may have written anywhere; but for a
- * very long one that was mostly untouched before, the system is asked which of
- * its pages are in memory: so that a sparse array is not zeroed as a whole when
- * it is next handed out.
+ * As page_free for a run that the program may have written anywhere; but where
+ * many of its pages were untouched before, the system is asked which of them are
+ * in memory: so that a sparse array is not zeroed as a whole when it is next
+ * handed out.
  */
 void page_free_sparse(void *addr, size_t npages);
 

@@ -155,8 +155,12 @@ static bool enter(void *addr, size_t len)
 	return ok;
 }
 
-/* Take the entry out; returns its length, 0: there was none. */
-static size_t leave(const void *addr)
+/*
+ * Take the entry out; returns its length, 0: there was none. While a mapping
+ * moves, its entry is out of the table but still counted, so that there is a slot
+ * for it when it comes back.
+ */
+static size_t detach(const void *addr, bool for_good)
 {
 	struct vm_area *a;
 	size_t len = 0;
@@ -166,27 +170,10 @@ static size_t leave(const void *addr)
 	if (a) {
 		len = a->len;
 		erase(a);
+	}
+	if (a && for_good) {
 		count_area(-1, len);
 		table.freed[table.next_freed++ % NR_FREED] = (uintptr_t)addr;
-	}
-	lock_release(&vmalloc_lock);
-	return len;
-}
-
-/*
- * While a mapping moves, its entry is out of the table but still counted, so
- * that there is a slot for it when it comes back.
- */
-static size_t detach(const void *addr)
-{
-	struct vm_area *a;
-	size_t len = 0;
-
-	lock_acquire(&vmalloc_lock);
-	a = find((uintptr_t)addr);
-	if (a) {
-		len = a->len;
-		erase(a);
 	}
 	lock_release(&vmalloc_lock);
 	return len;
@@ -256,7 +243,7 @@ bool vmalloc_was_freed(const void *addr)
 
 bool vmalloc_free(void *addr)
 {
-	size_t len = leave(addr);
+	size_t len = detach(addr, true);
 
 	if (!len)
 		return false;
@@ -270,7 +257,7 @@ bool vmalloc_free(void *addr)
 void *vmalloc_resize(void *addr, size_t size)
 {
 	size_t len = ALIGN_UP(size, os_page_size());
-	size_t old_len = len < size ? 0 : detach(addr);
+	size_t old_len = len < size ? 0 : detach(addr, false);
 	void *new_addr = addr;
 
 	if (!old_len)

@@ -7,11 +7,13 @@
 #include "os/os.h"
 #include "shell/hitpath.h"
 #include "shell/shell.h"
+#include "tune/tune.h"
 
 static void *aligned(size_t size, size_t align)
 {
 #ifdef HAVE_RSEQ
-	if (hit.size_limit > HIT_SIZES && size <= HIT_SIZES && align <= HIT_SIZES) {
+	if (hit.size_limit > HIT_SIZES && align <= PAGE_SIZE && size <= SIZE_MAX_SLAB &&
+	    MAX(size, align) < READ_ONCE(tune.mmap_threshold)) {
 		void *p;
 
 		rseq_hit_pop(size_class_aligned(size, align), p, miss);
