@@ -205,17 +205,6 @@ void percpu_open_all(void)
 		} \
 	} while (0)
 
-#ifndef HAVE_RSEQ
-/* Never called: may_rseq() is false. */
-static enum rseq_result no_rseq(void) { return RSEQ_ABORTED; }
-#define rseq_pop(...) no_rseq()
-#define rseq_push(...) no_rseq()
-#define rseq_push_batch(...) no_rseq()
-#define rseq_pop_batch(...) no_rseq()
-#define rseq_move(...) no_rseq()
-#define rseq_set_end(...) no_rseq()
-#endif
-
 void *percpu_pop(unsigned class)
 {
 	void *obj = NULL;
