@@ -111,9 +111,8 @@ static void count(struct section *s, size_t page, size_t npages, bool freed)
 void buddy_free(pfn_t pfn, size_t npages)
 {
 	while (npages) {
-		struct section *s = section_of(pfn);
-		size_t page = pfn - s->base;
-		size_t n = MIN(npages, SECTION_PAGES - page);
+		struct section *s;
+		size_t page, n = section_part(pfn, npages, &s, &page);
 
 		pfn += n;
 		npages -= n;

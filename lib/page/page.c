@@ -69,8 +69,8 @@ void *page_alloc(size_t npages, size_t align, struct page **page)
 static void note_written(pfn_t pfn, size_t npages)
 {
 	while (npages) {
-		struct section *s = section_of(pfn);
-		size_t i = pfn - s->base, n = MIN(npages, SECTION_PAGES - i);
+		struct section *s;
+		size_t i, n = section_part(pfn, npages, &s, &i);
 
 		bits_set_range(s->touched, i, i + n);
 		pfn += n;
@@ -119,8 +119,8 @@ static size_t untouched(pfn_t pfn, size_t npages)
 	size_t n = 0;
 
 	while (npages) {
-		struct section *s = section_of(pfn);
-		size_t i = pfn - s->base, k = MIN(npages, SECTION_PAGES - i);
+		struct section *s;
+		size_t i, k = section_part(pfn, npages, &s, &i);
 
 		n += k - bits_count(s->touched, i, i + k);
 		pfn += k;
@@ -218,8 +218,8 @@ void page_set_class(void *addr, size_t npages, unsigned class)
 	/* Without the lock, the window could move between the look and the store. */
 	lock_acquire(&zone_lock);
 	while (npages) {
-		struct section *s = section_of(pfn);
-		size_t i = pfn - s->base, n = MIN(npages, SECTION_PAGES - i);
+		struct section *s;
+		size_t i, n = section_part(pfn, npages, &s, &i);
 		uint8_t *map = s->classmap + i;
 
 		for (size_t k = 0; k < n; k++)

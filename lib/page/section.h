@@ -71,6 +71,17 @@ struct section *section_of(pfn_t pfn);
 /* The descriptor of a page, or NULL when no zone has it. Lock-free. */
 struct page *page_of(pfn_t pfn);
 
+/*
+ * Ranges may cross sections: how many of [pfn, pfn + npages) lie in the section of
+ * @pfn, which must exist, and where they begin in it.
+ */
+static inline size_t section_part(pfn_t pfn, size_t npages, struct section **s, size_t *page)
+{
+	*s = section_of(pfn);
+	*page = pfn - (*s)->base;
+	return MIN(npages, SECTION_PAGES - *page);
+}
+
 /* Pages for tables that section_add() would need on top of the section. */
 #define LEAF_SHIFT	(SECTION_SHIFT + 10 - PAGE_SHIFT)
 bool section_leaf_missing(pfn_t pfn);
