@@ -32,11 +32,12 @@ void fork_prepare(void)
 	alone = os_single_threaded();
 	if (alone)
 		return;
+	lock_acquire_for_fork(&caches_lock);
 	percpu_fork_prepare();
-	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++)
-		lock_acquire_for_fork(&kmem_caches[class].list_lock);
-	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++)
-		lock_acquire_for_fork(&kmem_caches[class].barn.lock);
+	for_each_cache(c)
+		lock_acquire_for_fork(&c->list_lock);
+	for_each_cache(c)
+		lock_acquire_for_fork(&c->barn.lock);
 	lock_acquire_for_fork(&vmalloc_lock);
 	lock_acquire_for_fork(&zone_lock);
 	lock_acquire_for_fork(&hit_lock);
@@ -49,11 +50,12 @@ static void release(bool child)
 	lock_after_fork(&hit_lock, child);
 	lock_after_fork(&zone_lock, child);
 	lock_after_fork(&vmalloc_lock, child);
-	for (unsigned class = NR_SIZE_CLASSES; class >= 1; class--)
-		lock_after_fork(&kmem_caches[class].barn.lock, child);
-	for (unsigned class = NR_SIZE_CLASSES; class >= 1; class--)
-		lock_after_fork(&kmem_caches[class].list_lock, child);
+	for_each_cache(c)
+		lock_after_fork(&c->barn.lock, child);
+	for_each_cache(c)
+		lock_after_fork(&c->list_lock, child);
 	percpu_fork_done(child);
+	lock_after_fork(&caches_lock, child);
 }
 
 void fork_parent(void)

@@ -17,6 +17,7 @@
 
 enum lock_rank {
 	RANK_INIT,	/* life/init.c: first call */
+	RANK_CACHES,	/* slab/caches.c: the table of caches */
 	RANK_PERCPU,	/* slab/percpu*.c: region set-up, stop and drain */
 	RANK_CACHE,	/* slab/slab.c: one cache's slab lists (one at a time) */
 	RANK_BARN,	/* slab/barn.c: one cache's barn (one at a time) */

@@ -24,8 +24,8 @@ typedef uintptr_t pfn_t;			/* address >> PAGE_SHIFT; 0: none */
 
 /* What the class map says of a page: a slab class, or one of these. */
 #define CLASS_NONE	0	/* free, ours for book-keeping, or not ours */
-#define CLASS_LARGE	63	/* first page of a run handed to the program */
-#define NR_CLASSES	64
+#define CLASS_LARGE	255	/* first page of a run handed to the program */
+#define NR_CLASSES	256
 
 enum page_state {
 	PG_NONE,	/* free, inside a run, or never ours */

@@ -56,3 +56,12 @@ size_t barn_get(struct kmem_cache *c, void **objs, size_t n)
 	lock_release(&b->lock);
 	return n;
 }
+
+void barn_drain(struct kmem_cache *c)
+{
+	void *objs[256];
+	size_t n;
+
+	while ((n = barn_get(c, objs, ARRAY_SIZE(objs))))
+		slab_free(c, objs, n);
+}

@@ -9,5 +9,7 @@
 bool barn_put(struct kmem_cache *c, void *const *objs, size_t n);
 /* Take up to @n; the last of objs is the one put last. */
 size_t barn_get(struct kmem_cache *c, void **objs, size_t n);
+/* All of it into the slabs. */
+void barn_drain(struct kmem_cache *c);
 
 #endif

@@ -349,9 +349,8 @@ struct kmalloc_usage kmalloc_usage(void)
 {
 	struct kmalloc_usage u = { 0 };
 
-	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++) {
-		struct kmem_cache *c = &kmem_caches[class];
-		size_t cached = percpu_count(class) + READ_ONCE(c->barn.count);
+	for_each_cache(c) {
+		size_t cached = percpu_count(c->class) + READ_ONCE(c->barn.count);
 		size_t out = READ_ONCE(c->nr_inuse);
 
 		/* Other threads may move objects between the two readings. */
@@ -367,15 +366,9 @@ struct kmalloc_usage kmalloc_usage(void)
 
 void kmalloc_drain(void)
 {
-	void *objs[BATCH_LIMIT];
-	size_t n;
-
 	percpu_drain();
-	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++) {
-		struct kmem_cache *c = &kmem_caches[class];
-
-		while ((n = barn_get(c, objs, BATCH_LIMIT)))
-			slab_free(c, objs, n);
+	for_each_cache(c) {
+		barn_drain(c);
 		slab_shrink(c);
 	}
 }

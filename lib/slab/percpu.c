@@ -63,6 +63,10 @@ static void set_layout(void)
 		sheaf_full[c] = off;
 		off += sheaf_limit(c);
 	}
+	for (unsigned c = NR_SIZE_CLASSES + 1; c <= NR_SHEAF_CLASSES; c++) {
+		sheaf_small[c] = sheaf_full[c] = off;
+		off += EXTRA_SLOTS * (uint32_t)sizeof(void *);
+	}
 	region_bytes = off;
 }
 
@@ -72,12 +76,37 @@ struct region *region_create(void)
 
 	if (!r)
 		return NULL;
-	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
-		r->sheaf[c].top = r->sheaf[c].begin = sheaf_small[c];
-		r->end[c] = sheaf_small[c] +
-			    MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(c));
-	}
+	for_each_cache(c)
+		region_open_class(r, c->class);
 	return r;
+}
+
+/* Both words of a sheaf at once: nobody sees a top without its begin. */
+static void set_sheaf(struct region *r, unsigned class, uint32_t off)
+{
+	union {
+		struct sheaf s;
+		uint64_t word;
+	} u = { .s = { off, off } };
+
+	__atomic_store_n((uint64_t *)&r->sheaf[class], u.word, __ATOMIC_RELEASE);
+}
+
+void region_open_class(struct region *r, unsigned class)
+{
+	uint32_t off = sheaf_small[class];
+
+	if (!sheaf_limit(class) || r->sheaf[class].begin)
+		return;
+	set_sheaf(r, class, off);
+	store_release(&r->end[class],
+		      off + MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(class)));
+}
+
+void region_close_class(struct region *r, unsigned class)
+{
+	store_release(&r->end[class], 0);
+	set_sheaf(r, class, 0);
 }
 
 /* May this process use sequences? Sets hit.area and hit.number if so. */
@@ -324,16 +353,50 @@ static void start_all(void)
 }
 
 /* The region is stopped. */
+static void drain_sheaf(struct region *r, struct kmem_cache *c)
+{
+	struct sheaf *s = &r->sheaf[c->class];
+	size_t n = (s->top - s->begin) / sizeof(void *);
+
+	s->top = s->begin;
+	if (n)
+		slab_free(c, region_at(r, s->begin), n);
+}
+
 static void drain_region(struct region *r)
 {
-	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++) {
-		struct sheaf *s = &r->sheaf[class];
-		size_t n = (s->top - s->begin) / sizeof(void *);
+	for_each_cache(c)
+		drain_sheaf(r, c);
+}
 
-		s->top = s->begin;
-		if (n)
-			slab_free(&kmem_caches[class], region_at(r, s->begin), n);
+void percpu_open_class(unsigned class)
+{
+	slot_open_class(class);
+	lock_acquire(&regions_lock);
+	for (unsigned i = 0; i < nr_numbers; i++) {
+		if (owned[i])
+			region_open_class(owned[i], class);
 	}
+	lock_release(&regions_lock);
+}
+
+void percpu_close_class(unsigned class)
+{
+	slot_close_class(class);
+	if (!by_rseq)
+		return;
+	lock_acquire(&regions_lock);
+	/* What cannot be stopped keeps its objects, and with them the cache. */
+	if (stop_all()) {
+		for (unsigned i = 0; i < nr_numbers; i++) {
+			if (owned[i]) {
+				drain_sheaf(owned[i], &kmem_caches[class]);
+				region_close_class(owned[i], class);
+			}
+		}
+	}
+	start_all();
+	lock_release(&regions_lock);
 }
 
 void percpu_drain(void)

@@ -6,7 +6,7 @@
  * sheaf per size class. Offsets are bytes from the region's start, 32 bits
  * wide (narrower tops forward badly from store to load):
  *
- *	region  | {top, begin}[64] | end[64] | small arrays | full-size arrays |
+ *	region  | {top, begin}[256] | end[256] | small arrays | full-size arrays |
  *
  *	begin           top              end          begin + sheaf_max * 8
  *	  |--- cached ---|--- free slots --|--- may be added on misses ---|
@@ -17,7 +17,7 @@
  *
  * A sheaf begins in a small array that shares pages with its neighbours; on
  * its first repeated miss it moves to its full-size place, where its capacity
- * doubles up to the cache's sheaf_max.
+ * doubles up to the cache's sheaf_max. Those of further caches have one place.
  *
  * Two ways in, to different regions:
  *	restartable sequences	percpu_rseq.h: a region per CPU (or mm_cid), owned
@@ -65,6 +65,10 @@ size_t percpu_pop_batch(unsigned class, void **objs, size_t n);
 /* A miss: on a repeated one let the sheaf hold more. False: nothing changed. */
 bool percpu_grow(unsigned class);
 
+/* Sheaves for a cache that has opened; none, with what they held in its slabs. */
+void percpu_open_class(unsigned class);
+void percpu_close_class(unsigned class);
+
 /* Empty all sheaves into the slabs. */
 void percpu_drain(void);
 /* Objects of the class in sheaves; exact when no other thread allocates. */
@@ -102,6 +106,9 @@ int vfork_end(long ret);
 /* Layout, constant after percpu_init. */
 extern uint32_t sheaf_small[NR_CLASSES], sheaf_full[NR_CLASSES];
 struct region *region_create(void);
+/* Begin a sheaf of the class unless it has, or have none. Only where nobody uses it. */
+void region_open_class(struct region *r, unsigned class);
+void region_close_class(struct region *r, unsigned class);
 static inline uint32_t sheaf_limit(unsigned class)
 {
 	return kmem_caches[class].sheaf_max * (uint32_t)sizeof(void *);
@@ -115,6 +122,8 @@ size_t slot_pop_batch(unsigned class, void **objs, size_t n);
 size_t slot_refill_size(unsigned class);
 bool slot_grow(unsigned class);
 void slot_open_all(void);
+void slot_open_class(unsigned class);
+void slot_close_class(unsigned class);
 void slot_drain(void);
 size_t slot_count(unsigned class);
 void slot_stats(struct percpu_stats *st);

@@ -40,8 +40,8 @@
 #define RSEQ_MM_CID	24
 
 static_assert(sizeof(struct sheaf) == 8, "scaled index");
-#define REGION_END	"512"
-static_assert(offsetof(struct region, end) == 512, "REGION_END");
+#define REGION_END	"2048"
+static_assert(offsetof(struct region, end) == 2048, "REGION_END");
 
 #if defined(__x86_64__)
 #define HAVE_RSEQ 1

@@ -210,6 +210,16 @@ void slot_open_all(void)
 	}
 }
 
+void slot_open_class(unsigned class)
+{
+	for (unsigned i = 0; i < nr_slots; i++) {
+		slot_wait(&slots[i]);
+		if (slots[i].region)
+			region_open_class(slots[i].region, class);
+		slot_leave(&slots[i]);
+	}
+}
+
 /* What is taken is out of the sheaf before the flag drops. */
 static size_t slot_take(struct slot *slot, unsigned class, void **objs, size_t n)
 {
@@ -232,10 +242,31 @@ void slot_drain(void)
 	for (unsigned i = 0; i < nr_slots; i++) {
 		if (!load_acquire(&slots[i].region))
 			continue;
-		for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++) {
-			while ((n = slot_take(&slots[i], class, objs, ARRAY_SIZE(objs))))
-				slab_free(&kmem_caches[class], objs, n);
+		for_each_cache(c) {
+			while ((n = slot_take(&slots[i], c->class, objs, ARRAY_SIZE(objs))))
+				slab_free(c, objs, n);
 		}
+	}
+}
+
+void slot_close_class(unsigned class)
+{
+	void *objs[EXTRA_SLOTS];
+
+	for (unsigned i = 0; i < nr_slots; i++) {
+		size_t n = 0;
+
+		slot_wait(&slots[i]);
+		if (slots[i].region) {
+			struct sheaf *s = &slots[i].region->sheaf[class];
+
+			n = (s->top - s->begin) / sizeof(void *);
+			memcpy(objs, region_at(slots[i].region, s->begin), n * sizeof(void *));
+			region_close_class(slots[i].region, class);
+		}
+		slot_leave(&slots[i]);
+		if (n)
+			slab_free(&kmem_caches[class], objs, n);
 	}
 }
 

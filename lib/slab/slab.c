@@ -2,17 +2,13 @@
 /*
  * The slab layer.
  *
- * 1. Geometry. A slab is 64 to 256 KiB: the smallest order that wastes at most
- *    1/16 of it at the tail (else 1/8, 1/4) and holds eight objects. Pages of a
- *    slab that no object has reached cost nothing.
- *
- * 2. Allocation takes from the fullest partial slab, lowest address first, so
+ * 1. Allocation takes from the fullest partial slab, lowest address first, so
  *    that the emptiest drain and go back to the buddy.
  *
- * 3. Freeing verifies each pointer against the bitmap: off the grid is an
+ * 2. Freeing verifies each pointer against the bitmap: off the grid is an
  *    invalid free, a clear bit a double free.
  *
- * 4. Locking. list_lock per cache. Page calls are made without it: a new slab
+ * 3. Locking. list_lock per cache. Page calls are made without it: a new slab
  *    is private until it is put on a list, a dying one once it is off. A bug
  *    is reported without it too, as abort handlers may allocate.
  *
@@ -24,80 +20,10 @@
 #include <string.h>
 
 #include "base/bits.h"
-#include "base/fmt.h"
 #include "os/bug.h"
 #include "page/section.h"
 
-#define ORDER_MIN	4	/* 64 KiB */
-#define ORDER_MAX	6	/* 256 KiB */
-#define OBJECTS_MIN	8
-#define BATCH_BYTES	(32u << 10)
-#define BATCH_MAX	256u
-#define SHEAF_MAX	2048u
-#define BARN_BATCHES	64u
 #define EMPTY_MAX	16u
-
-struct kmem_cache kmem_caches[NR_CLASSES];
-
-/* The bitmap must fit in the descriptors behind the first. */
-static_assert((PAGE_SIZE << ORDER_MIN) / SIZE_STEP / 8 <=
-		      ((1u << ORDER_MIN) - 1) * sizeof(struct page),
-	      "bitmap of the smallest objects fits");
-
-/* Bytes that a sheaf and a barn may hold: small objects move more often. */
-static const struct cache_limit {
-	uint32_t size, sheaf, barn;	/* for objects up to size */
-} limits[] = {
-	{ 512, 128u << 10, 2u << 20 },
-	{ 4096, 64u << 10, 256u << 10 },
-	{ SIZE_MAX_SLAB, 32u << 10, 0 },
-};
-
-static const struct cache_limit *limit_for(size_t size)
-{
-	const struct cache_limit *l = limits;
-
-	while (size > l->size)
-		l++;
-	return l;
-}
-
-static unsigned slab_order(size_t size)
-{
-	for (size_t fraction = 16; fraction >= 4; fraction /= 2) {
-		for (unsigned o = ORDER_MIN; o <= ORDER_MAX; o++) {
-			size_t bytes = PAGE_SIZE << o;
-
-			if (bytes / size >= OBJECTS_MIN && bytes % size <= bytes / fraction)
-				return o;
-		}
-	}
-	return ORDER_MAX;
-}
-
-void slab_init(void)
-{
-	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++) {
-		struct kmem_cache *c = &kmem_caches[class];
-		uint32_t size = (uint32_t)class_size(class);
-
-		c->size = size;
-		c->class = (uint8_t)class;
-		c->order = (uint8_t)slab_order(size);
-		c->objects = (uint32_t)((PAGE_SIZE << c->order) / size);
-		c->magic = (uint32_t)(((1ull << 32) + size - 1) / size);
-		c->bucket_magic = (NR_BUCKETS << 16) / c->objects;
-		c->batch = (uint16_t)CLAMP(BATCH_BYTES / size, 2u, BATCH_MAX);
-		c->sheaf_max = (uint16_t)CLAMP(limit_for(size)->sheaf / size, 2u, SHEAF_MAX);
-		fmt_print(c->name, sizeof(c->name), "kmalloc-%u", size);
-		c->list_lock = (struct lock)LOCK_INIT(RANK_CACHE);
-		c->barn.lock = (struct lock)LOCK_INIT(RANK_BARN);
-		c->barn.limit = MIN(limit_for(size)->barn / size, BARN_BATCHES * c->batch);
-		for (unsigned b = 0; b < NR_BUCKETS; b++)
-			list_init(&c->partial[b]);
-		list_init(&c->empty);
-	}
-}
 
 static unsigned bucket_for(const struct kmem_cache *c, const struct slab *s)
 {
@@ -291,7 +217,7 @@ static inline bool slab_put(struct slab *s, long i)
 static uint32_t empty_limit(const struct kmem_cache *c)
 {
 	/* A large slab is as well kept by the buddy, for whoever needs pages. */
-	return (uint32_t)CLAMP(c->nr_slabs / 8, c->order == ORDER_MIN, EMPTY_MAX);
+	return (uint32_t)CLAMP(c->nr_slabs / 8, c->order == SLAB_ORDER_MIN, EMPTY_MAX);
 }
 
 /* Take the oldest empties off until @keep are left, linked through node.next. */

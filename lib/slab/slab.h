@@ -22,6 +22,12 @@
 #include "slab/size_class.h"
 
 #define NR_BUCKETS	8	/* partial lists by fullness */
+#define SLAB_ORDER_MIN	4	/* 64 KiB */
+
+/* Classes up to here may have sheaves; those behind kmalloc's up to EXTRA_SLOTS objects. */
+#define NR_SHEAF_CLASSES 104
+#define SHEAF_MAX	2048u
+#define EXTRA_SLOTS	256u
 
 enum { BUCKET_EMPTY = NR_BUCKETS, BUCKET_FULL };
 
@@ -53,15 +59,15 @@ struct barn {
 };
 
 struct kmem_cache {
-	/* Constant after initialisation. */
-	uint32_t size;
+	/* Constant while it is open. */
+	uint32_t size;			/* 0: closed */
 	uint32_t objects;		/* per slab */
 	uint32_t magic;			/* index = offset * magic >> 32 */
 	uint32_t bucket_magic;		/* bucket = inuse * bucket_magic >> 16 */
 	uint8_t order, class;
 	uint16_t batch;			/* objects moved at a time */
 	uint16_t sheaf_max;		/* largest capacity of a sheaf */
-	char name[18];
+	char name[18];			/* cut short where it does not fit */
 
 	/* Slab lists: list_lock. */
 	struct lock list_lock __cacheline;
@@ -76,8 +82,25 @@ struct kmem_cache {
 };
 
 extern struct kmem_cache kmem_caches[NR_CLASSES];
+extern struct lock caches_lock;		/* to open and close further caches */
 
+/* kmalloc's caches. */
 void slab_init(void);
+
+/* The open cache behind @c, NULL: none. */
+struct kmem_cache *cache_next(struct kmem_cache *c);
+#define for_each_cache(c) \
+	for (struct kmem_cache *c = cache_next(kmem_caches); c; c = cache_next(c))
+
+/*
+ * A further cache, for objects of @size bytes, up to 1 MiB and a multiple of their
+ * alignment. free() finds it by its class like any other. @sheaves: it shall have
+ * some; where all classes that may are in use it has none. NULL: every class is in
+ * use.
+ */
+struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves);
+/* Give back all that it caches; false: objects are out, it stays open. */
+bool cache_close(struct kmem_cache *c);
 
 /*
  * Take up to @n objects into the end of objs[0..n): returns how many, fewer only

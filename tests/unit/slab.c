@@ -4,6 +4,8 @@
 
 #include "page/zone.h"
 #include "slab/barn.h"
+#include "slab/kmalloc.h"
+#include "slab/percpu.h"
 #include "slab/slab.h"
 
 #define MAX_OBJS 20000
@@ -385,12 +387,83 @@ START_TEST(barn_without_memory)
 }
 END_TEST
 
+/* A further cache lives like kmalloc's, and its class can be had again. */
+START_TEST(further_cache)
+{
+	static const size_t sizes[] = { 16, 24, 200, 4096, 40000, 1ul << 20 };
+	struct kmem_cache *c, *first = NULL;
+
+	unit_boot();
+	for (unsigned k = 0; k < ARRAY_SIZE(sizes); k++) {
+		void *p, *q;
+
+		c = cache_open("further", sizes[k], true);
+		ck_assert_ptr_nonnull(c);
+		ck_assert_uint_gt(c->class, NR_SIZE_CLASSES);
+		ck_assert_uint_le(c->class, NR_SHEAF_CLASSES);
+		ck_assert(!first || c == first);
+		first = c;
+		get(c, 100);
+		for (size_t i = 0; i < 100; i++) {
+			must_eq(class_of(objs[i]), c->class);
+			must(slab_index(c, objs[i]) >= 0);
+			must(slab_index(c, (char *)objs[i] + 8) < 0);
+			must_eq(ksize(objs[i]), sizes[k]);
+		}
+		/* Through sheaf, barn and free(). */
+		kfree(objs[0]);
+		kfree(objs[1]);
+		p = percpu_pop(c->class);
+		q = percpu_pop(c->class);
+		ck_assert_ptr_eq(p, objs[1]);
+		ck_assert_ptr_eq(q, objs[0]);
+		ck_assert(!cache_close(c));
+		ck_assert(percpu_push(c->class, p));
+		ck_assert(!cache_close(c));
+		ck_assert_ptr_null(percpu_pop(c->class));
+		ck_assert(percpu_push(c->class, q));
+		slab_free(c, objs + 2, 98);
+		ck_assert(cache_close(c));
+		ck_assert_uint_eq(c->size, 0);
+		ck_assert(!percpu_push(c->class, q));
+	}
+}
+END_TEST
+
+START_TEST(every_class)
+{
+	struct kmem_cache *c, *with = NULL, *last = NULL;
+	unsigned n = 0;
+
+	unit_boot();
+	while ((c = cache_open("one more", 64, true))) {
+		void *p;
+
+		n++;
+		ck_assert_uint_eq(slab_alloc(c, &p, 1), 1);
+		/* The first ones have sheaves. */
+		ck_assert_uint_eq(percpu_push(c->class, p), c->class <= NR_SHEAF_CLASSES);
+		if (c->class == NR_SHEAF_CLASSES)
+			with = c;
+		last = c;
+		if (c->class > NR_SHEAF_CLASSES)
+			slab_free(c, &p, 1);
+	}
+	ck_assert_uint_eq(n, CLASS_LARGE - 1 - NR_SIZE_CLASSES);
+	ck_assert(cache_close(with));
+	ck_assert(cache_close(last));
+	ck_assert_ptr_eq(cache_open("again", 128, false), last);
+	ck_assert_ptr_eq(cache_open("again", 128, true), with);
+	ck_assert_ptr_null(cache_open("again", 128, true));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		fill_and_empty, stale_descriptors, fullest_first, random_life, no_memory,
 		double_free, free_of_never_allocated, inside_free, tail_free,
-		barn_is_a_stack, barn_without_memory,
+		barn_is_a_stack, barn_without_memory, further_cache, every_class,
 	};
 
 	return unit_run("slab", tests, ARRAY_SIZE(tests));

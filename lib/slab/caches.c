@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of caches: what each class of objects looks like.
+ *
+ *	class   1 .. 40     kmalloc's sizes, there from the start
+ *	       41 .. 104    further caches with sheaves
+ *	      105 .. 254    further caches without
+ *
+ * 1. Geometry. A slab is 64 to 256 KiB, for objects above 32 KiB up to 4 MiB:
+ *    the smallest order that wastes at most 1/16 of it at the tail (else 1/8,
+ *    1/4) and holds eight objects, or four large ones. Pages of a slab that no
+ *    object has reached cost nothing.
+ *
+ * 2. A cache is in use while its size is not 0. The size is stored last when it
+ *    opens and cleared first when it closes; a walker that saw it takes the locks
+ *    of a cache that is valid, if empty.
+ *
+ * Locking: caches_lock to open and close.
+ */
+#include "slab/slab.h"
+
+#include "base/bits.h"
+#include "base/fmt.h"
+#include "slab/barn.h"
+#include "slab/percpu.h"
+
+#define SLAB_ORDER_MAX	6	/* 256 KiB, for kmalloc's sizes */
+#define BATCH_BYTES	(32u << 10)
+#define BATCH_MAX	256u
+#define BARN_BATCHES	64u
+
+struct kmem_cache kmem_caches[NR_CLASSES];
+struct lock caches_lock = LOCK_INIT(RANK_CACHES);
+
+/* The bitmap must fit in the descriptors behind the first. */
+static_assert((PAGE_SIZE << SLAB_ORDER_MIN) / SIZE_STEP / 8 <=
+		      ((1u << SLAB_ORDER_MIN) - 1) * sizeof(struct page),
+	      "bitmap of the smallest objects fits");
+
+/* Bytes that a sheaf and a barn may hold: small objects move more often. */
+static const struct cache_limit {
+	uint32_t size, sheaf, barn;	/* for objects up to size */
+} limits[] = {
+	{ 512, 128u << 10, 2u << 20 },
+	{ 4096, 64u << 10, 256u << 10 },
+	{ UINT32_MAX, 32u << 10, 0 },
+};
+
+static const struct cache_limit *limit_for(size_t size)
+{
+	const struct cache_limit *l = limits;
+
+	while (size > l->size)
+		l++;
+	return l;
+}
+
+static unsigned slab_order(size_t size)
+{
+	unsigned most = size <= SIZE_MAX_SLAB ? SLAB_ORDER_MAX : MAX_ORDER;
+	size_t objects = size <= SIZE_MAX_SLAB ? 8 : 4;
+
+	for (size_t fraction = 16; fraction >= 4; fraction /= 2) {
+		for (unsigned o = SLAB_ORDER_MIN; o <= most; o++) {
+			size_t bytes = PAGE_SIZE << o;
+
+			if (bytes / size >= objects && bytes % size <= bytes / fraction)
+				return o;
+		}
+	}
+	return most;
+}
+
+/* All but the name and the size, which opens it. */
+static void cache_set(struct kmem_cache *c, size_t size, size_t sheaf_slots)
+{
+	c->class = (uint8_t)(c - kmem_caches);
+	c->order = (uint8_t)slab_order(size);
+	c->objects = (uint32_t)((PAGE_SIZE << c->order) / size);
+	c->magic = (uint32_t)(((1ull << 32) + size - 1) / size);
+	c->bucket_magic = (NR_BUCKETS << 16) / c->objects;
+	c->batch = (uint16_t)CLAMP(BATCH_BYTES / size, 2u, BATCH_MAX);
+	c->sheaf_max = (uint16_t)MIN(CLAMP(limit_for(size)->sheaf / size, 2u, SHEAF_MAX),
+				     sheaf_slots);
+	/* Once only: a walker may still hold those of a cache that was closed. */
+	if (!c->list_lock.rank) {
+		c->list_lock = (struct lock)LOCK_INIT(RANK_CACHE);
+		c->barn.lock = (struct lock)LOCK_INIT(RANK_BARN);
+	}
+	c->barn.limit = c->sheaf_max ?
+		(uint32_t)MIN(limit_for(size)->barn / size, BARN_BATCHES * c->batch) : 0;
+	for (unsigned b = 0; b < NR_BUCKETS; b++)
+		list_init(&c->partial[b]);
+	list_init(&c->empty);
+}
+
+void slab_init(void)
+{
+	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++) {
+		struct kmem_cache *c = &kmem_caches[class];
+
+		cache_set(c, class_size(class), SHEAF_MAX);
+		c->size = (uint32_t)class_size(class);
+		fmt_print(c->name, sizeof(c->name), "kmalloc-%u", c->size);
+	}
+}
+
+struct kmem_cache *cache_next(struct kmem_cache *c)
+{
+	while (++c < &kmem_caches[CLASS_LARGE]) {
+		if (load_acquire(&c->size))
+			return c;
+	}
+	return NULL;
+}
+
+/* With caches_lock held. */
+static struct kmem_cache *free_cache(unsigned from, unsigned to)
+{
+	for (unsigned class = from; class <= to; class++) {
+		if (!kmem_caches[class].size)
+			return &kmem_caches[class];
+	}
+	return NULL;
+}
+
+struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves)
+{
+	struct kmem_cache *c = NULL;
+
+	lock_acquire(&caches_lock);
+	if (sheaves)
+		c = free_cache(NR_SIZE_CLASSES + 1, NR_SHEAF_CLASSES);
+	sheaves = c;
+	if (!c)
+		c = free_cache(NR_SHEAF_CLASSES + 1, CLASS_LARGE - 1);
+	if (c) {
+		/* Its barn's array stays with the id. */
+		cache_set(c, size, sheaves ? EXTRA_SLOTS : 0);
+		fmt_print(c->name, sizeof(c->name), "%s", name);
+		store_release(&c->size, (uint32_t)size);
+		if (sheaves)
+			percpu_open_class(c->class);
+	}
+	lock_release(&caches_lock);
+	return c;
+}
+
+bool cache_close(struct kmem_cache *c)
+{
+	bool closed;
+
+	lock_acquire(&caches_lock);
+	percpu_close_class(c->class);
+	barn_drain(c);
+	slab_shrink(c);
+	closed = !READ_ONCE(c->nr_slabs);
+	if (closed)
+		store_release(&c->size, 0);
+	else if (c->sheaf_max)
+		percpu_open_class(c->class);
+	lock_release(&caches_lock);
+	return closed;
+}
