@@ -24,6 +24,8 @@
 #define __weak_ref	__attribute__((weak))
 #define __printf_like(f, a) __attribute__((format(printf, f, a)))
 #define __public	__attribute__((visibility("default")))
+/* On a declaration: reached without the GOT. */
+#define __hidden	__attribute__((visibility("hidden")))
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) \

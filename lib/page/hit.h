@@ -8,7 +8,10 @@
  * perturbed, and while a vfork child is alive.
  *
  * The hit paths read it with plain loads: each field is a word, and a value
- * that is out of date is a miss or still right (see window in section.h).
+ * that is out of date is a miss or still right (see window in section.h). Where
+ * the order of two loads matters (pages, then map; size_limit, then the rest)
+ * the writer fences between his stores: os_fence() is a barrier in every thread
+ * that runs, so that the readers, on machines that reorder loads, need none.
  */
 #ifndef STELE_PAGE_HIT_H
 #define STELE_PAGE_HIT_H
@@ -28,13 +31,13 @@ struct hit {
 	uintptr_t base;		/* window.base */
 	ptrdiff_t area;		/* this thread's rseq area, from its pointer */
 	ptrdiff_t number;	/* ditto: the CPU number or mm_cid to use */
+	uint8_t class[HIT_SIZES + 1];	/* size -> class */
 
 	/* Never NULL in use: the empty region where a CPU has none, or is stopped. */
 	struct region *region[MAX_CPU_IDS];
-	uint8_t class[HIT_SIZES + 1];	/* size -> class */
 } __cacheline;
 
-extern struct hit hit;
+extern struct hit hit __hidden;
 extern struct lock hit_lock;	/* to write any of it */
 
 #endif

@@ -2,6 +2,7 @@
 #include "page/section.h"
 
 #include "os/lock.h"
+#include "os/os.h"
 
 #define LEAF_BITS	10
 #define ROOT_SHIFT	LEAF_SHIFT
@@ -87,6 +88,9 @@ void window_set_map(uint8_t *map, size_t capacity)
 	store_release(&window.map, map);
 	store_release(&hit.map, map);
 	hit.base = window.base;
+	/* Who sees the page count that comes next sees this map: see page/hit.h. */
+	if (hit.area && !os_single_threaded())
+		os_fence(-1);
 	lock_release(&hit_lock);
 }
 

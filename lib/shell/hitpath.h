@@ -41,6 +41,7 @@ static __force_inline void hit_free(void *p)
 	size_t i = ((uintptr_t)p - hit.base) >> PAGE_SHIFT;
 
 	if (likely(i < hit.pages)) {
+		barrier();	/* the page count is read before the map */
 		rseq_hit_push(hit.map[i], p, miss);
 		return;
 	}
@@ -56,6 +57,8 @@ static __force_inline void hit_free_sized(void *p, size_t size)
 	size_t i = ((uintptr_t)p - hit.base) >> PAGE_SHIFT;
 
 	if (likely(i < hit.pages && size < hit.size_limit)) {
+		barrier();
+
 		unsigned class = hit.map[i];
 
 		if (likely(class == hit.class[size])) {

@@ -147,6 +147,9 @@ void percpu_init(void)
 		nr_numbers = os_cpu_ids();
 		for (unsigned i = 0; i < nr_numbers; i++)
 			hit.region[i] = &empty_region;
+		/* What the hit paths find must be there for all who see them open. */
+		if (!os_single_threaded())
+			os_fence(-1);
 	}
 	percpu_update_hit();
 }

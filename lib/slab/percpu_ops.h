@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Results and prototypes of the slow-path sequences; see percpu_rseq.c. */
+/* Results and prototypes of the slow-path sequences; see percpu_rseq_x86.c and its like. */
 #ifndef STELE_SLAB_PERCPU_OPS_H
 #define STELE_SLAB_PERCPU_OPS_H
 

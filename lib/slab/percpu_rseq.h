@@ -27,6 +27,13 @@
  * A thread that is not registered has a negative cpu_id: tested in the
  * sequence. While a vfork child runs on its parent's registration, all hit
  * paths are closed (page/hit.h) and nobody enters.
+ *
+ * One header per architecture has the hit path's two sequences as macros, and
+ * what each sequence begins with:
+ *
+ *	rseq_hit_pop(class, obj, miss)	pop or push one object by mm_cid; a miss,
+ *	rseq_hit_push(class, obj, miss)	an abort and a missing registration all
+ *					go to the label miss
  */
 #ifndef STELE_SLAB_PERCPU_RSEQ_H
 #define STELE_SLAB_PERCPU_RSEQ_H
@@ -40,86 +47,12 @@
 #define RSEQ_MM_CID	24
 
 static_assert(sizeof(struct sheaf) == 8, "scaled index");
-#define REGION_END	"2048"
-static_assert(offsetof(struct region, end) == 2048, "REGION_END");
+static_assert(offsetof(struct sheaf, top) == 0 && offsetof(struct sheaf, begin) == 4, "order");
 
 #if defined(__x86_64__)
-#define HAVE_RSEQ 1
-
-/* Label 3: descriptor; 1..2: the sequence; 4: abort. */
-#define RSEQ_BEGIN(abort_label) \
-	".pushsection .data.rel.ro.rseq_cs, \"aw\"\n\t" \
-	".balign 32\n" \
-	"3:\n\t" \
-	".long 0, 0\n\t" \
-	".quad 1f, 2f - 1f, 4f\n\t" \
-	".popsection\n\t" \
-	".pushsection .text.rseq_abort, \"ax\"\n\t" \
-	/* The signature, as operand of an instruction that traps. */ \
-	".byte 0x0f, 0xb9, 0x3d\n\t" \
-	".long 0x53053053\n" \
-	"4:\n\t" \
-	"jmp %l[" abort_label "]\n\t" \
-	".popsection\n\t" \
-	"leaq 3b(%%rip), %[region]\n\t" \
-	"movq %[region], %%fs:8(%[area])\n" \
-	"1:\n\t"
-
-#define RSEQ_REGISTERED(label) \
-	"cmpl $0, %%fs:4(%[area])\n\t" \
-	"js %l[" label "]\n\t"
-
-/*
- * Hit path: pop or push one object by mm_cid. A miss, an abort and a missing
- * registration all go to @miss.
- */
-#define rseq_hit_pop(class, obj, miss) \
-	do { \
-		struct region *region_; \
-		size_t top_; \
-		__asm__ __volatile__ goto( \
-			RSEQ_BEGIN(#miss) \
-			RSEQ_REGISTERED(#miss) \
-			"movl %%fs:24(%[area]), %k[region]\n\t" \
-			"movq %c[regions](%[hit_], %[region], 8), %[region]\n\t" \
-			"movl (%[region], %[index], 8), %k[top]\n\t" \
-			"cmpl 4(%[region], %[index], 8), %k[top]\n\t" \
-			"jbe %l[" #miss "]\n\t" \
-			"movq -8(%[region], %[top]), %[out]\n\t" \
-			"subl $8, %k[top]\n\t" \
-			"movl %k[top], (%[region], %[index], 8)\n" \
-			"2:\n\t" \
-			: [out] "=&r"(obj), [region] "=&r"(region_), [top] "=&r"(top_) \
-			: [area] "r"(hit.area), [hit_] "r"(&hit), \
-			  [regions] "i"(offsetof(struct hit, region)), \
-			  [index] "r"((size_t)(class)) \
-			: "memory", "cc" \
-			: miss); \
-	} while (0)
-
-#define rseq_hit_push(class, obj, miss) \
-	do { \
-		struct region *region_; \
-		size_t top_; \
-		__asm__ __volatile__ goto( \
-			RSEQ_BEGIN(#miss) \
-			RSEQ_REGISTERED(#miss) \
-			"movl %%fs:24(%[area]), %k[region]\n\t" \
-			"movq %c[regions](%[hit_], %[region], 8), %[region]\n\t" \
-			"movl (%[region], %[index], 8), %k[top]\n\t" \
-			"cmpl " REGION_END "(%[region], %[index], 4), %k[top]\n\t" \
-			"jae %l[" #miss "]\n\t" \
-			"movq %[in], (%[region], %[top])\n\t" \
-			"addl $8, %k[top]\n\t" \
-			"movl %k[top], (%[region], %[index], 8)\n" \
-			"2:\n\t" \
-			: [region] "=&r"(region_), [top] "=&r"(top_) \
-			: [in] "r"(obj), [area] "r"(hit.area), [hit_] "r"(&hit), \
-			  [regions] "i"(offsetof(struct hit, region)), \
-			  [index] "r"((size_t)(class)) \
-			: "memory", "cc" \
-			: miss); \
-	} while (0)
-
+#include "slab/percpu_rseq_x86.h"
+#elif defined(__AARCH64EL__)
+#include "slab/percpu_rseq_arm64.h"
 #endif
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slow-path sequences: the same protocol as the hit path (percpu_rseq.h), for
+ * Slow-path sequences for x86-64: the same protocol as the hit path (percpu_rseq.h), for
  * any kernel (number by mm_cid or by cpu_id) and with a result that tells a
  * miss from an abort. Each is one sequence with one commit.
  */
@@ -8,7 +8,7 @@
 
 #include "slab/percpu_ops.h"
 
-#ifdef HAVE_RSEQ
+#if defined(__x86_64__)
 
 /* Region of the number the thread has inside the sequence. */
 #define LOAD_REGION \
@@ -18,7 +18,8 @@
 
 #define COMMON_INPUTS \
 	[area] "r"(hit.area), [number] "r"(hit.number), [hit_] "r"(&hit), \
-	[regions] "i"(offsetof(struct hit, region)), [index] "r"((size_t)class)
+	[regions] "i"(offsetof(struct hit, region)), [end] "i"(offsetof(struct region, end)), \
+	[index] "r"((size_t)class)
 
 enum rseq_result rseq_pop(unsigned class, void **obj)
 {
@@ -57,7 +58,7 @@ enum rseq_result rseq_push(unsigned class, void *obj)
 		RSEQ_BEGIN("aborted")
 		LOAD_REGION
 		"movl (%[region], %[index], 8), %k[top]\n\t"
-		"cmpl " REGION_END "(%[region], %[index], 4), %k[top]\n\t"
+		"cmpl %c[end](%[region], %[index], 4), %k[top]\n\t"
 		"jae %l[full]\n\t"
 		"movq %[in], (%[region], %[top])\n\t"
 		"addl $8, %k[top]\n\t"
@@ -89,7 +90,7 @@ enum rseq_result rseq_push_batch(unsigned class, void *const *src_end, size_t *b
 		RSEQ_BEGIN("aborted")
 		LOAD_REGION
 		"movl (%[region], %[index], 8), %k[top]\n\t"
-		"movl " REGION_END "(%[region], %[index], 4), %k[n]\n\t"
+		"movl %c[end](%[region], %[index], 4), %k[n]\n\t"
 		"subl %k[top], %k[n]\n\t"
 		"jbe %l[full]\n\t"
 		"cmpq %[want], %[n]\n\t"
@@ -185,10 +186,10 @@ enum rseq_result rseq_set_end(unsigned class, uint32_t begin, uint32_t end)
 		LOAD_REGION
 		"cmpl %[begin], 4(%[region], %[index], 8)\n\t"
 		"jne %l[other]\n\t"
-		"movl %[end], " REGION_END "(%[region], %[index], 4)\n"
+		"movl %[to], %c[end](%[region], %[index], 4)\n"
 		"2:\n\t"
 		: [region] "=&r"(region)
-		: [begin] "r"(begin), [end] "r"(end), COMMON_INPUTS
+		: [begin] "r"(begin), [to] "r"(end), COMMON_INPUTS
 		: "memory", "cc"
 		: other, aborted);
 	return RSEQ_DONE;
