@@ -177,9 +177,10 @@ void zone_set_present(struct zone *z, pfn_t start, pfn_t end)
 		pfn_t stop = MIN(end, s->base + SECTION_PAGES);
 
 		s->zone->present += bits_set_range(s->present, p - s->base, stop - s->base);
+		/* A section where break and chunk meet may be the other zone's. */
+		s->zone->max_present = MAX(s->zone->max_present, s->zone->present);
 		p = stop;
 	}
-	z->max_present = MAX(z->max_present, z->present);
 	if (!is_windowed(z))
 		return;
 
