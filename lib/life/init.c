@@ -57,7 +57,13 @@ static void read_environment(char **envp)
  */
 static bool must_stay_out(void)
 {
-	if (os_under_valgrind()) {
+	bool valgrind = os_under_valgrind();
+
+	if ((valgrind || tune_has_name(TUNE_ID_skip, os_program())) && !foreign_serves()) {
+		warn("libc's malloc cannot be reached: serving %s all the same", os_program());
+		return false;
+	}
+	if (valgrind) {
 		warn("under valgrind: leaving %s to libc's malloc", os_program());
 		return true;
 	}
@@ -118,12 +124,11 @@ static void keep_stderr(void)
 		report_fd = fd;
 }
 
-static __attribute__((constructor)) void life_start(int argc __unused_arg,
-						    char **argv __unused_arg, char **envp)
+static __attribute__((constructor)) void life_start(void)
 {
 	/* A program that never allocates pays for nothing more than this. */
 	if (relocated == &relocated)
-		read_environment(envp);
+		read_environment(os_environ());
 	if (tune.stats == STATS_EXIT)
 		keep_stderr();
 	pthread_atfork(fork_prepare, fork_parent, fork_child);

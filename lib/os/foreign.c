@@ -31,6 +31,12 @@ static bool plausible(size_t word)
 	return size >= MIN_CHUNK && size < MAX_CHUNK && IS_ALIGNED(size, 2 * WORD);
 }
 
+bool foreign_serves(void)
+{
+	return &__libc_malloc && &__libc_calloc && &__libc_memalign && &__libc_realloc &&
+	       &__libc_free;
+}
+
 bool foreign_is_libc(const void *p)
 {
 	uintptr_t at = (uintptr_t)p;

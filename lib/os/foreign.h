@@ -18,6 +18,8 @@
  * foreign_is_libc() is true of everything.
  */
 extern bool foreign_all;
+/* Can libc's malloc be called by its other names? musl's cannot. */
+bool foreign_serves(void);
 /* libc's own, for such a process. */
 void *foreign_alloc(size_t size, size_t align, bool zero);
 

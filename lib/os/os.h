@@ -62,6 +62,8 @@ int os_fence(int cpu);
 bool os_rseq_area(ptrdiff_t *offset, bool *mm_cid);
 bool os_rseq_own(ptrdiff_t *offset, bool *mm_cid);
 bool os_rseq_join(void);
+/* libc would register its threads but was told not to (glibc.pthread.rseq=0). */
+bool os_rseq_declined(void);
 
 /* One more than the largest CPU number that can exist, 0: unknown; CPUs for us. */
 unsigned os_cpu_ids(void);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -16,7 +15,9 @@
 #include "base/bits.h"
 #include "os/syscall.h"
 
-/* linux/membarrier.h of old distributions lacks these. */
+/* From the kernel's headers, which not every libc comes with, or not new enough. */
+#define FUTEX_WAIT_PRIVATE	(0 | 128)
+#define FUTEX_WAKE_PRIVATE	(1 | 128)
 #define FENCE_RSEQ		(1 << 7)
 #define FENCE_RSEQ_REGISTER	(1 << 8)
 #define FENCE_FLAG_CPU		1
@@ -164,12 +165,12 @@ void os_yield(void)
 
 void os_futex_wait(uint32_t *word, uint32_t value)
 {
-	raw_syscall(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value, 0);
+	raw_syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, 0);
 }
 
 void os_futex_wake(uint32_t *word, int waiters)
 {
-	raw_syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, waiters, 0);
+	raw_syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, waiters, 0);
 }
 
 void os_write(int fd, const void *buf, size_t len)

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Restartable sequences: whose registration, and where its area is. */
+/*
+ * Restartable sequences: whose registration, and where its area is.
+ *
+ * An area of our own lies in thread-local storage, and the kernel writes to it
+ * whenever it resumes the thread. musl unmaps the stack of a detached thread, with
+ * the thread-local storage, while the thread still runs on its way out; so a
+ * thread's area is taken out by a destructor of a thread-specific key. What is
+ * freed after that goes by the locked slots.
+ */
 #include "os/os.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 #include "os/syscall.h"
 
@@ -19,6 +28,7 @@
 #define AREA_BYTES	32
 #define CPU_ID_NONE	(-1)
 #define CPU_ID_REFUSED	(-2)
+#define UNREGISTER	1
 
 #if defined(__x86_64__)
 #define SIGNATURE	0x53053053
@@ -39,6 +49,7 @@ struct area {
 static_assert(sizeof(struct area) == AREA_BYTES, "what the kernel accepts");
 
 static __thread struct area own = { .cpu_id = CPU_ID_NONE };
+static pthread_key_t leaving;
 
 static bool has_mm_cid(void)
 {
@@ -54,9 +65,20 @@ bool os_rseq_area(ptrdiff_t *offset, bool *mm_cid)
 	return true;
 }
 
+bool os_rseq_declined(void)
+{
+	return &__rseq_size && !__rseq_size;
+}
+
+static void leave(void *area)
+{
+	raw_syscall(SYS_rseq, area, AREA_BYTES, UNREGISTER, SIGNATURE);
+	own.cpu_id = CPU_ID_REFUSED;	/* for good */
+}
+
 bool os_rseq_own(ptrdiff_t *offset, bool *mm_cid)
 {
-	if (!os_rseq_join())
+	if (pthread_key_create(&leaving, leave) || !os_rseq_join())
 		return false;
 	*offset = (char *)&own - (char *)__builtin_thread_pointer();
 	*mm_cid = has_mm_cid();
@@ -72,7 +94,14 @@ bool os_rseq_join(void)
 	long err = raw_syscall(SYS_rseq, &own, AREA_BYTES, 0, SIGNATURE);
 
 	/* Busy: a signal handler came between and has joined already. */
-	if (err && err != -EBUSY)
+	if (err && err != -EBUSY) {
 		own.cpu_id = CPU_ID_REFUSED;
-	return !err || err == -EBUSY;
+		return false;
+	}
+	/* May allocate, and so come back here, which finds the area registered. */
+	if (pthread_setspecific(leaving, &own)) {
+		leave(&own);
+		return false;
+	}
+	return true;
 }

@@ -1,12 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /* mallinfo, mallinfo2, malloc_stats, malloc_info. */
+#include "config.h"
+
 #include <errno.h>
 #include <malloc.h>
+#include <stdio.h>
 
 #include "base/fmt.h"
 #include "life/init.h"
 #include "observe/stats.h"
 #include "os/bug.h"
+
+/* What the C library does not declare (musl; glibc before 2.33) is as in glibc's header. */
+#ifndef HAVE_STRUCT_MALLINFO
+struct mallinfo {
+	int arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
+};
+#endif
+#ifndef HAVE_STRUCT_MALLINFO2
+struct mallinfo2 {
+	size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks,
+	       keepcost;
+};
+#endif
+struct mallinfo2 mallinfo2(void);
+struct mallinfo mallinfo(void);
+void malloc_stats(void);
+int malloc_info(int options, FILE *stream);
 
 __public struct mallinfo2 mallinfo2(void)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* mallopt, malloc_trim. */
 #include <errno.h>
-#include <malloc.h>
 
 #include "life/init.h"
 #include "page/reclaim.h"
+#include "shell/shell.h"
 #include "slab/kmalloc.h"
 #include "slab/percpu.h"
 #include "tune/tune.h"

@@ -24,4 +24,7 @@ void *aligned_alloc(size_t align, size_t size);
 void *valloc(size_t size);
 void *pvalloc(size_t size);
 
+int mallopt(int param, int value);
+int malloc_trim(size_t pad);
+
 #endif

@@ -119,7 +119,9 @@ static bool find_rseq(void)
 	if (tune.percpu == PERCPU_LOCKED || (tune.stats != STATS_OFF && tune.percpu == PERCPU_AUTO))
 		return false;
 	own_area = !os_rseq_area(&area, &mm_cid);
-	if (own_area && (tune.percpu != PERCPU_RSEQ || !os_rseq_own(&area, &mm_cid)))
+	if (own_area && os_rseq_declined() && tune.percpu != PERCPU_RSEQ)
+		return false;
+	if (own_area && !os_rseq_own(&area, &mm_cid))
 		return false;
 	if (!os_cpu_ids() || os_cpu_ids() > MAX_CPU_IDS)
 		return false;

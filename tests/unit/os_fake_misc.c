@@ -63,6 +63,11 @@ bool os_rseq_own(ptrdiff_t *offset __unused_arg, bool *mm_cid __unused_arg)
 	return false;
 }
 
+bool os_rseq_declined(void)
+{
+	return false;
+}
+
 bool os_rseq_join(void)
 {
 	return false;
