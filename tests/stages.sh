@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# usage: tests/stages.sh asan|tsan|fuzz|clang|dist|all ...
+# usage: tests/stages.sh asan|tsan|fuzz|clang|dist|arm64|musl|all ...
 #
 # The checks that need a build of their own, each in build/NAME:
 #   asan    the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -9,7 +9,9 @@
 #   fuzz    libFuzzer drives the core for FUZZ_SECONDS (60)
 #   clang   everything compiles with clang and without a warning
 #   dist    make distcheck, with the unit tests
-# The last line is "N passed, N failed"; the last three count as one check each.
+#   arm64   cross-compiled; what qemu-user can run of the tests, on locked slots as it has no rseq
+#   musl    compiled for musl; those of tests/hard and tests/rseq that compile there
+# The last line is "N passed, N failed"; fuzz, clang and dist count as one check each.
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=tests/setup.sh
@@ -70,6 +72,59 @@ dist()
 		"TESTS=$(tests_in "$1" unit | tr '\n' ' ')"
 }
 
+# There is no pkg-config for the other machine: what it finds is for this one.
+stage_arm64()
+{
+	sysroot=/usr/aarch64-linux-gnu
+	install_packages gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross \
+		qemu-user &&
+		configure_tree "$1" --host=aarch64-linux-gnu --enable-werror --without-libunwind \
+			PKG_CONFIG=false &&
+		build_tree "$1" || return 1
+	# -singlestep: interrupts may fall between any two instructions of a sequence
+	HARD_EMULATOR="qemu-aarch64 -L $sysroot" HARD_TIMEOUT=300 HARD_MODES=auto \
+		MALLOPT_MODES="libc auto" MALLOPT_CASES="options info_xml" \
+		run_tests "$1" LOG_COMPILER="qemu-aarch64 -singlestep -L $sysroot" TESTS="\
+			tests/abi/hitpath.sh tests/abi/symbols.sh tests/rseq/sequences \
+			tests/hard/run.sh tests/mallopt/run.sh"
+}
+
+# tap LOG COMMAND...: runs a test by hand, and adds to the numbers.
+tap()
+{
+	tap_log=$1
+	shift
+	"$@" >"$tap_log" 2>&1 </dev/null
+	passed=$((passed + $(grep '^ok' "$tap_log" | grep -vc '# SKIP')))
+	failed=$((failed + $(grep -c '^not ok' "$tap_log")))
+	grep -q '^1\.\.' "$tap_log" || failed=$((failed + 1))
+	grep -v '^1\.\.' "$tap_log"
+}
+
+# Left out of tests/hard: what needs declarations or the linker of glibc; ulimit, as the pages of
+# ZONE_MMAP do not go back; spawn, which starts programs of the system; self_dlopen and ctor, as musl
+# neither loads initial-exec storage late nor runs .preinit_array.
+stage_musl()
+{
+	hard="realloc_seq usable stress crossfree threads tsd arenas forkstorm exit_race signals
+		sigalloc foreign_sbrk mappings nopie late plugin vfork_alloc"
+	install_packages musl-tools &&
+		configure_tree "$1" CC=musl-gcc --enable-werror --without-libunwind PKG_CONFIG=false &&
+		build_tree "$1" || return 1
+	# shellcheck disable=SC2046,SC2086 # lists of words
+	build_tree "$1" tests/hard/loaded $(printf 'tests/hard/%s ' $hard) tests/hard/lib_late.la \
+		tests/hard/lib_plugin.la tests/rseq/sequences tests/rseq/migrate tests/rseq/lastcpu ||
+		return 1
+	passed=0 failed=0
+	tap "$1/sequences.tap" "$1/tests/rseq/sequences"
+	export STELE_LIB="$1/lib/.libs/libstele.so" abs_top_builddir="$1"
+	tap "$1/hard.tap" env HARD_CASES="$hard" HARD_LAUNCHERS=" " "$top/tests/hard/run.sh"
+	tap "$1/rseq.tap" env HARD_SUITE=rseq HARD_CASES="migrate lastcpu" HARD_LAUNCHERS=" " \
+		"$top/tests/hard/run.sh"
+	unset STELE_LIB abs_top_builddir
+	[ "$failed" = 0 ]
+}
+
 stage_fuzz() { one fuzz "$1"; }
 stage_clang() { one clang_build "$1"; }
 stage_dist() { one dist "$1"; }
@@ -79,7 +134,7 @@ case " $* " in
 	sed -n 's/^# usage: /usage: /p' "$0" >&2
 	exit 2
 	;;
-*" all "*) set -- asan tsan fuzz clang dist ;;
+*" all "*) set -- asan tsan fuzz clang dist arm64 musl ;;
 esac
 
 # A finding of a sanitizer ends the program that made it.
@@ -90,7 +145,7 @@ export UBSAN_OPTIONS TSAN_OPTIONS
 all_passed=0 all_failed=0
 for stage in "$@"; do
 	case $stage in
-	asan | tsan | fuzz | clang | dist) ;;
+	asan | tsan | fuzz | clang | dist | arm64 | musl) ;;
 	*)
 		say "no such stage: $stage"
 		exit 2

@@ -9,6 +9,7 @@
 # HARD_DIR	where the programs are (default: the build tree, or ./build)
 # HARD_MODES	"auto" runs without STELE_CONF, any other word as STELE_CONF=percpu=WORD
 # HARD_TIMEOUT	seconds for one run
+# HARD_EMULATOR	for programs of another machine: the command that runs them, as qemu-aarch64 -L DIR
 #
 # Another directory of such programs has a run.sh of its own, which sets these and calls this one:
 # HARD_SUITE	its name below tests/
@@ -20,6 +21,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 lib=${STELE_LIB:-none}
 modes=${HARD_MODES:-auto locked}
 seconds=${HARD_TIMEOUT:-60}
+emulator=${HARD_EMULATOR:-}
 
 suite=${HARD_SUITE:-hard}
 cases=${HARD_CASES:-"contract align errno_free calloc_zero realloc_seq usable info
@@ -36,8 +38,19 @@ stele_only() {
 	esac
 }
 
+# What qemu-user cannot be asked for, and why; plain libc fails the same there.
+not_emulated() {
+	case $1 in
+	ulimit | self_dlopen | badptr) echo "the emulator cannot start itself anew" ;;
+	calloc_zero | exhaust) echo "the emulator's own tables grow with address space" ;;
+	forkstorm | vfork_alloc) echo "the emulator dies of fork among threads" ;;
+	*) return 1 ;;
+	esac
+}
+
 # Other ways to start a program; each runs a few cases that need not start themselves anew.
 launchers=${HARD_LAUNCHERS:-"setarch ldso"}
+[ -n "$emulator" ] && launchers=
 launched=${HARD_LAUNCHED:-"loaded contract foreign_sbrk threads"}
 
 if [ -z "$HARD_DIR" ]; then
@@ -75,9 +88,20 @@ trap 'rm -f "$log"' EXIT
 trap 'exit 1' HUP INT TERM
 
 # preloaded MODE COMMAND...: by the environment, as nearly everyone does it
+# shellcheck disable=SC2086 # the emulator is a list of words
 preloaded() {
 	mode_=$1
 	shift
+	if [ -n "$emulator" ]; then
+		# the host's own loader must not see the library
+		case $mode_ in
+		libc) set -- $emulator "$@" ;;
+		auto) set -- $emulator -E LD_PRELOAD="$lib" "$@" ;;
+		*) set -- $emulator -E LD_PRELOAD="$lib" -E STELE_CONF="percpu=$mode_" "$@" ;;
+		esac
+		timeout -k 5 "$seconds" "$@"
+		return
+	fi
 	case $mode_ in
 	libc) set -- "$@" ;;
 	auto) set -- env LD_PRELOAD="$lib" "$@" ;;
@@ -111,6 +135,7 @@ start() {
 # Why a job cannot run here; fails when it can.
 skip_reason() {
 	[ "$lib" = none ] && stele_only "$2" && return 0
+	[ -n "$emulator" ] && not_emulated "$2" && return 0
 	[ "$1" = setarch ] && ! setarch -R true 2>/dev/null &&
 		echo "setarch -R is refused here" && return 0
 	[ "$1" = ldso ] && [ "$ld_so" = none ] && echo "no known dynamic linker" && return 0

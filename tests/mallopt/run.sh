@@ -10,12 +10,16 @@
 # MALLOPT_DIR		where the programs are (default: the build tree, or ./build)
 # MALLOPT_MODES		libc; auto: no STELE_CONF; any other word: STELE_CONF=percpu=WORD
 # MALLOPT_TIMEOUT	seconds for one run
+# MALLOPT_CASES		instead of all of them
+# HARD_EMULATOR		for programs of another machine: see tests/hard/run.sh
 
 here=$(cd "$(dirname "$0")" && pwd)
 lib=${STELE_LIB:-none}
 seconds=${MALLOPT_TIMEOUT:-120}
-cases="options environ conf_help badvalue secure trim top_pad mmap_threshold mmap_max mmap_none
+emulator=${HARD_EMULATOR:-}
+all_cases="options environ conf_help badvalue secure trim top_pad mmap_threshold mmap_max mmap_none
 	realtime perturb trim_call exact info_xml demand_zero reclaim"
+cases=${MALLOPT_CASES:-$all_cases}
 
 if [ -z "$MALLOPT_DIR" ]; then
 	MALLOPT_DIR=$here/../../build/tests/mallopt
@@ -41,7 +45,17 @@ trap 'rm -f "$log"' EXIT
 trap 'exit 1' HUP INT TERM
 
 # start MODE PROGRAM
+# shellcheck disable=SC2086 # the emulator is a list of words
 start() {
+	if [ -n "$emulator" ]; then
+		case $1 in
+		libc) set -- $emulator "$2" ;;
+		auto) set -- env HARD_STELE=1 $emulator -E LD_PRELOAD="$lib" "$2" ;;
+		*) set -- env HARD_STELE=1 $emulator -E LD_PRELOAD="$lib" -E STELE_CONF="percpu=$1" "$2" ;;
+		esac
+		timeout -k 5 "$seconds" "$@"
+		return
+	fi
 	case $1 in
 	libc) set -- "$2" ;;
 	auto) set -- env HARD_STELE=1 LD_PRELOAD="$lib" "$2" ;;
