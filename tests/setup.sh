@@ -4,7 +4,8 @@
 # What ./check, ./try and tests/stages.sh share. Sourced with $top set to the source tree; nothing
 # here reads stdin, and what is done already is not done again.
 
-BUILD_PACKAGES="autoconf automake libtool pkg-config make gcc g++ libc6-dev libunwind-dev check"
+BUILD_PACKAGES="autoconf automake libtool pkg-config make gcc g++ libc6-dev libunwind-dev check
+	libdw-dev libjansson-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev"
 : "${top:?}"
 
 say()
