@@ -8,6 +8,9 @@
 #ifndef STELE_H
 #define STELE_H
 
+#include <stele/gfp.h>
+#include <stele/slab.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -84,7 +84,7 @@ awk "$common"'
 code ~ /^[ \t]*#[ \t]*include[ \t]*"/ {
 	split(code, part, "\"")
 	to = index(part[2], "/") ? dir_of(part[2]) : dir
-	if (part[2] == "config.h" || part[2] == "stele.h")
+	if (part[2] == "config.h" || part[2] == "stele.h" || part[2] ~ /^stele\//)
 		next
 	if (rank(to) < 0)
 		bad("\"" part[2] "\" is not of lib/")
