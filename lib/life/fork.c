@@ -20,6 +20,7 @@
 
 #include "os/lock.h"
 #include "os/os.h"
+#include "page/reserve.h"
 #include "page/vmalloc.h"
 #include "page/zone.h"
 #include "slab/percpu.h"
@@ -40,6 +41,7 @@ void fork_prepare(void)
 		lock_acquire_for_fork(&c->barn.lock);
 	lock_acquire_for_fork(&vmalloc_lock);
 	lock_acquire_for_fork(&zone_lock);
+	lock_acquire_for_fork(&reserve_lock);
 	lock_acquire_for_fork(&hit_lock);
 }
 
@@ -48,6 +50,7 @@ static void release(bool child)
 	if (alone)
 		return;
 	lock_after_fork(&hit_lock, child);
+	lock_after_fork(&reserve_lock, child);
 	lock_after_fork(&zone_lock, child);
 	lock_after_fork(&vmalloc_lock, child);
 	for_each_cache(c)

@@ -5,6 +5,7 @@
 #include "os/os.h"
 
 #define SPINS	100
+#define NAP_US	50
 
 __cold_path void lock_wait(struct lock *l)
 {
@@ -17,9 +18,22 @@ __cold_path void lock_wait(struct lock *l)
 						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			return;
 	}
-	/* Taking it as 2 may wake one sleeper too many, never one too few. */
-	while (__atomic_exchange_n(&l->word, 2, __ATOMIC_ACQUIRE) != 0)
+	for (;;) {
+		uint32_t word = READ_ONCE(l->word);
+
+		/* Who holds it quietly will not wake us. Not a yield: we may outrank him. */
+		if (word == LOCK_QUIET) {
+			os_nap(NAP_US);
+			continue;
+		}
+		/* Taking it as 2 may wake one sleeper too many, never one too few. */
+		if (!__atomic_compare_exchange_n(&l->word, &word, 2, false, __ATOMIC_ACQUIRE,
+						 __ATOMIC_RELAXED))
+			continue;
+		if (word == 0)
+			return;
 		os_futex_wait(&l->word, 2);
+	}
 }
 
 __cold_path void lock_wake(struct lock *l)
@@ -31,8 +45,14 @@ __cold_path void lock_wake(struct lock *l)
 
 static __thread uint32_t held;	/* one bit per rank this thread holds */
 
+/*
+ * A quiet holder may be a signal handler that interrupted the holder of any lock:
+ * it only tries, so there is no order to keep, and "held" is not its own.
+ */
 void lock_note_acquire(const struct lock *l)
 {
+	if (READ_ONCE(l->word) == LOCK_QUIET)
+		return;
 	if (held >> l->rank)
 		bug("lock order: rank %u taken while holding %x", l->rank, held);
 	held |= 1u << l->rank;
@@ -40,6 +60,8 @@ void lock_note_acquire(const struct lock *l)
 
 void lock_note_release(const struct lock *l)
 {
+	if (READ_ONCE(l->word) == LOCK_QUIET)
+		return;
 	if (!(held & (1u << l->rank)))
 		bug("lock order: rank %u released but not held", l->rank);
 	held &= ~(1u << l->rank);

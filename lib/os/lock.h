@@ -6,6 +6,11 @@
  * (the holders copy at most a batch) and then sleeps: a preempted holder costs
  * a time slice to whoever only spins.
  *
+ * Who may not enter the kernel takes a lock quietly (LOCK_QUIET) or not at all.
+ * Nobody sleeps on such a lock, so that its release has nobody to wake; waiters
+ * look again after a nap. Sleepers from before, whom the last release left
+ * asleep, are woken by the one that it woke.
+ *
  * Ranks give the lock order: a thread takes locks of strictly rising rank
  * only. Debug builds check it on every acquire; fork takes all of them in this
  * order. A lock whose rank is not listed here does not exist.
@@ -23,14 +28,17 @@ enum lock_rank {
 	RANK_BARN,	/* slab/barn.c: one cache's barn (one at a time) */
 	RANK_VMALLOC,	/* page/vmalloc.c: the table of mappings */
 	RANK_ZONE,	/* page/zone.c: the pages of all zones */
+	RANK_RESERVE,	/* page/reserve.c: the pages set aside */
 	RANK_HIT,	/* page/section.c: what the hit paths read (page/hit.h) */
 	NR_RANKS,
 };
 
 struct lock {
-	uint32_t word;		/* 0, 1, 2 as above */
+	uint32_t word;		/* 0, 1, 2 or LOCK_QUIET, as above */
 	uint32_t rank;		/* enum lock_rank, constant */
 };
+
+#define LOCK_QUIET	3u
 
 #define LOCK_INIT(r)	{ .word = 0, .rank = (r) }
 
@@ -64,6 +72,24 @@ static inline void lock_acquire(struct lock *l)
 						  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
 		lock_wait(l);
 	lock_note_acquire(l);
+}
+
+/* For who may not enter the kernel; false: somebody has it. No order to keep. */
+static inline bool lock_try_quiet(struct lock *l)
+{
+	uint32_t free_word = 0;
+
+	return __atomic_compare_exchange_n(&l->word, &free_word, LOCK_QUIET, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* Take it, or where the caller may not @wait try to. */
+static inline bool lock_enter(struct lock *l, bool wait)
+{
+	if (unlikely(!wait))
+		return lock_try_quiet(l);
+	lock_acquire(l);
+	return true;
 }
 
 static inline void lock_unlock_word(struct lock *l)

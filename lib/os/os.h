@@ -71,6 +71,8 @@ unsigned os_cpus(void);
 
 /* Let another thread run. */
 void os_yield(void);
+/* Sleep about so long; a signal may cut it short. */
+void os_nap(unsigned us);
 
 /* Sleep while *word == value; may return early. */
 void os_futex_wait(uint32_t *word, uint32_t value);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bits.h"
@@ -161,6 +162,13 @@ unsigned os_cpus(void)
 void os_yield(void)
 {
 	raw_syscall(SYS_sched_yield, 0, 0, 0, 0);
+}
+
+void os_nap(unsigned us)
+{
+	struct timespec ts = { us / 1000000, (long)(us % 1000000) * 1000 };
+
+	raw_syscall(SYS_nanosleep, &ts, 0, 0, 0);
 }
 
 void os_futex_wait(uint32_t *word, uint32_t value)

@@ -5,6 +5,8 @@
  *	1 a free run of ZONE_BRK	2 growth of the break
  *	3 a free run of ZONE_MMAP	4 a new chunk
  *
+ * and, for those who may: 5 the reserve.
+ *
  * 3 comes before 2 when ZONE_MMAP has pages: whoever has grown it found the
  * break stuck, and reuse is cheaper than growth.
  *
@@ -18,6 +20,7 @@
 #include "os/bug.h"
 #include "os/os.h"
 #include "page/reclaim.h"
+#include "page/reserve.h"
 #include "page/zone.h"
 #include "tune/tune.h"
 
@@ -36,33 +39,73 @@ static pfn_t take_free(struct zone *z, size_t npages, size_t align)
 	return buddy_alloc_exact(z, npages, log2_ceil(align));
 }
 
-static pfn_t alloc_locked(size_t npages, size_t align)
+static pfn_t alloc_locked(size_t npages, size_t align, unsigned how)
 {
 	pfn_t pfn = take_free(&zones[ZONE_BRK], npages, align);
 
 	if (!pfn && zones[ZONE_MMAP].present)
 		pfn = take_free(&zones[ZONE_MMAP], npages, align);
-	if (!pfn)
-		pfn = zone_brk_grow(&zones[ZONE_BRK], npages, align);
+	if (pfn || !(how & ALLOC_GROW))
+		return pfn;
+	pfn = zone_brk_grow(&zones[ZONE_BRK], npages, align);
 	if (!pfn)
 		pfn = zone_mmap_grow(&zones[ZONE_MMAP], npages, align);
 	return pfn;
 }
 
-void *page_alloc(size_t npages, size_t align, struct page **page)
+/* With zone_lock held, as the window must not move between the look and the store. */
+static void set_class(pfn_t pfn, size_t npages, unsigned class)
 {
-	pfn_t pfn;
+	while (npages) {
+		struct section *s;
+		size_t i, n = section_part(pfn, npages, &s, &i);
+		uint8_t *map = s->classmap + i;
+
+		for (size_t k = 0; k < n; k++)
+			WRITE_ONCE(map[k], (uint8_t)class);
+		pfn += n;
+		npages -= n;
+	}
+}
+
+/* What is written down of a run before anybody else can see it. */
+static void describe(pfn_t pfn, size_t npages, unsigned class, struct page **page)
+{
+	*page = page_of(pfn);
+	(*page)->npages = (uint32_t)npages;
+	if (class == CLASS_LARGE)
+		store_release(&(*page)->state, PG_LARGE);
+	if (class != CLASS_NONE)
+		set_class(pfn, class == CLASS_LARGE ? 1 : npages, class);
+}
+
+void *page_alloc_class(size_t npages, size_t align, unsigned class, unsigned how,
+		       struct page **page)
+{
+	pfn_t pfn = 0;
 
 	if (!npages || npages >> (47 - PAGE_SHIFT) || align >> (47 - PAGE_SHIFT))
 		return NULL;
-	lock_acquire(&zone_lock);
-	pfn = alloc_locked(npages, align);
-	lock_release(&zone_lock);
-	if (!pfn)
-		return NULL;
-	*page = page_of(pfn);
-	(*page)->npages = (uint32_t)npages;
-	return pfn_addr(pfn);
+	if (lock_enter(&zone_lock, how & ALLOC_WAIT)) {
+		pfn = alloc_locked(npages, align, how);
+		if (pfn)
+			describe(pfn, npages, class, page);
+		lock_release(&zone_lock);
+	}
+	if (unlikely(!pfn) && how & (ALLOC_HIGH | ALLOC_HARDER | ALLOC_RESERVE) &&
+	    reserve_enter(how)) {
+		/* The map of classes keeps still while the reserve is held. */
+		pfn = reserve_take(npages, align, how);
+		if (pfn)
+			describe(pfn, npages, class, page);
+		reserve_leave();
+	}
+	return pfn ? pfn_addr(pfn) : NULL;
+}
+
+void *page_alloc(size_t npages, size_t align, struct page **page)
+{
+	return page_alloc_class(npages, align, CLASS_NONE, ALLOC_NORMAL, page);
 }
 
 /* Remember which pages of a run that is being freed may be other than zero. */
@@ -78,16 +121,50 @@ static void note_written(pfn_t pfn, size_t npages)
 	}
 }
 
+void page_note_written(void *addr, size_t npages)
+{
+	lock_acquire(&zone_lock);
+	note_written(addr_pfn(addr), npages);
+	lock_release(&zone_lock);
+}
+
+/* With zone_lock held. False: who may not @wait must come back. */
+static bool free_locked(pfn_t pfn, size_t npages, size_t written, bool wait)
+{
+	pfn_t part;
+	size_t n;
+
+	if (!reserve_put(pfn, npages, wait, &part, &n))
+		return false;
+	page_of(pfn)->state = PG_NONE;
+	note_written(pfn, written);
+	/* What is not the reserve's: all, or what an extension added to its run. */
+	if (part > pfn)
+		buddy_free(pfn, part - pfn);
+	if (part + n < pfn + npages)
+		buddy_free(part + n, pfn + npages - part - n);
+	return true;
+}
+
 void page_free(void *addr, size_t npages, size_t written)
 {
 	pfn_t pfn = addr_pfn(addr);
 
-	page_of(pfn)->state = PG_NONE;
 	lock_acquire(&zone_lock);
-	note_written(pfn, written);
-	buddy_free(pfn, npages);
+	free_locked(pfn, npages, written, true);
 	reclaim_after_free(pfn, npages);
 	lock_release(&zone_lock);
+}
+
+bool page_try_free(void *addr, size_t npages, size_t written)
+{
+	bool done;
+
+	if (!lock_try_quiet(&zone_lock))
+		return false;
+	done = free_locked(addr_pfn(addr), npages, written, false);
+	lock_release(&zone_lock);
+	return done;
 }
 
 #define SPARSE_MIN	256	/* pages; below, a call costs more than it saves */
@@ -213,19 +290,7 @@ void page_free_meta(void *addr, size_t npages)
 
 void page_set_class(void *addr, size_t npages, unsigned class)
 {
-	pfn_t pfn = addr_pfn(addr);
-
-	/* Without the lock, the window could move between the look and the store. */
 	lock_acquire(&zone_lock);
-	while (npages) {
-		struct section *s;
-		size_t i, n = section_part(pfn, npages, &s, &i);
-		uint8_t *map = s->classmap + i;
-
-		for (size_t k = 0; k < n; k++)
-			WRITE_ONCE(map[k], (uint8_t)class);
-		pfn += n;
-		npages -= n;
-	}
+	set_class(addr_pfn(addr), npages, class);
 	lock_release(&zone_lock);
 }

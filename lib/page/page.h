@@ -59,6 +59,16 @@ static inline size_t bytes_pages(size_t bytes)
 	return (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
 }
 
+/* How far an allocation may go. Whatever is beyond it counts as no memory. */
+enum alloc_flags {
+	ALLOC_WAIT = 1,		/* wait for locks; without it they are tried, quietly */
+	ALLOC_GROW = 2,		/* ask the system for more */
+	ALLOC_HIGH = 4,		/* use half of the reserve, */
+	ALLOC_HARDER = 8,	/* or five eighths, */
+	ALLOC_RESERVE = 16,	/* or all of it (reserve.c) */
+	ALLOC_NORMAL = ALLOC_WAIT | ALLOC_GROW,
+};
+
 /*
  * @npages contiguous pages whose address is a multiple of @align pages (a power
  * of two); NULL when no zone can give them. The descriptor of the first page is
@@ -67,10 +77,23 @@ static inline size_t bytes_pages(size_t bytes)
 void *page_alloc(size_t npages, size_t align, struct page **page);
 
 /*
+ * The same as far as @how goes, and with the class set while the pages are taken:
+ * for CLASS_LARGE of the first page (whose state becomes PG_LARGE), for a slab's
+ * class of all of them.
+ */
+void *page_alloc_class(size_t npages, size_t align, unsigned class, unsigned how,
+		       struct page **page);
+
+/*
  * Give a run back. The owner says how many of its leading pages may have been
  * written since they were allocated; the rest keep their state.
  */
 void page_free(void *addr, size_t npages, size_t written);
+/*
+ * As page_free() where the caller may neither wait nor enter the kernel; false:
+ * nothing was done.
+ */
+bool page_try_free(void *addr, size_t npages, size_t written);
 
 /*
  * As page_free for a run that the program may have written anywhere; but where
@@ -82,6 +105,9 @@ void page_free_sparse(void *addr, size_t npages);
 
 /* Grow a run in place; false: the pages behind it are not to be had. */
 bool page_extend(void *addr, size_t old_pages, size_t new_pages);
+
+/* Say that all of a run in use may be other than zero. */
+void page_note_written(void *addr, size_t npages);
 
 /* Zero the run, without touching pages that read as zero already. */
 void page_zero(void *addr, size_t npages);

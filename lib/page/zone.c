@@ -12,6 +12,7 @@
 #include "base/bits.h"
 #include "os/bug.h"
 #include "os/os.h"
+#include "page/reserve.h"
 #include "page/zone.h"
 
 /*
@@ -101,6 +102,7 @@ static void window_grow(struct zone *z, struct bump *b, size_t need, pfn_t start
 {
 	uint8_t *map = bump_take(b, need / PAGE_SIZE);
 
+	lock_acquire(&reserve_lock);
 	if (!window.capacity)
 		window.base = ALIGN_DOWN(start, SECTION_PAGES) << PAGE_SHIFT;
 	for (size_t i = 0; i < window.pages; i++) {
@@ -111,6 +113,7 @@ static void window_grow(struct zone *z, struct bump *b, size_t need, pfn_t start
 	for (size_t i = 0; i < z->nr_sections; i++)
 		z->sections[i]->classmap = map + (z->sections[i]->base -
 						  (window.base >> PAGE_SHIFT));
+	lock_release(&reserve_lock);
 }
 
 static struct section *section_add(struct zone *z, struct bump *b, pfn_t base, bool *pinned)

@@ -88,6 +88,11 @@ void os_yield(void)
 	sched_yield();
 }
 
+void os_nap(unsigned us)
+{
+	usleep(us);
+}
+
 void os_futex_wait(uint32_t *word, uint32_t value)
 {
 	syscall(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value, NULL);
