@@ -8,7 +8,11 @@
 #ifndef STELE_H
 #define STELE_H
 
+#include <stele/budget.h>
+#include <stele/fault.h>
 #include <stele/gfp.h>
+#include <stele/mempool.h>
+#include <stele/shrinker.h>
 #include <stele/slab.h>
 
 #ifdef __cplusplus

@@ -148,7 +148,7 @@ void stele_set_nofail_callback(stele_nofail_fn fn, void *data);
 
 /*
  * Set aside @pages pages of 4 KiB, in memory already, for requests with
- * STELE_GFP_HIGH (which may use half of them; without DIRECT_RECLAIM seven
+ * STELE_GFP_HIGH (which may use half of them; without DIRECT_RECLAIM five
  * eighths) and STELE_GFP_MEMALLOC (all). What is taken from it is refilled by
  * later requests that may wait. 0 gives it back. Returns 0, or -ENOMEM with the
  * old reserve in place. Process context; at start it is empty.

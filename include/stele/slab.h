@@ -213,7 +213,7 @@ size_t stele_kmem_cache_alloc_bulk(struct stele_kmem_cache *c, stele_gfp_t gfp, 
 /* All of p[], which may not hold NULL. Process. */
 void stele_kmem_cache_free_bulk(struct stele_kmem_cache *c, size_t n, void **p);
 
-/* Give back what the cache keeps idle. 1: nothing was left to give, 0 otherwise. Process. */
+/* Give back what the cache keeps idle. 0: all of its pages went back, 1: some hold objects. Process. */
 int stele_kmem_cache_shrink(struct stele_kmem_cache *c);
 
 /*

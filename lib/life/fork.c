@@ -23,7 +23,11 @@
 #include "page/reserve.h"
 #include "page/vmalloc.h"
 #include "page/zone.h"
+#include "slab/budget.h"
+#include "slab/cache.h"
+#include "slab/mempool.h"
 #include "slab/percpu.h"
+#include "slab/shrinker.h"
 #include "slab/slab.h"
 
 static bool alone;	/* of the fork under way */
@@ -33,12 +37,16 @@ void fork_prepare(void)
 	alone = os_single_threaded();
 	if (alone)
 		return;
+	lock_acquire_for_fork(&shrinker_lock);
+	lock_acquire_for_fork(&mempool_lock);
+	lock_acquire_for_fork(&handle_lock);
 	lock_acquire_for_fork(&caches_lock);
 	percpu_fork_prepare();
 	for_each_cache(c)
 		lock_acquire_for_fork(&c->list_lock);
 	for_each_cache(c)
 		lock_acquire_for_fork(&c->barn.lock);
+	lock_acquire_for_fork(&budget_lock);
 	lock_acquire_for_fork(&vmalloc_lock);
 	lock_acquire_for_fork(&zone_lock);
 	lock_acquire_for_fork(&reserve_lock);
@@ -53,12 +61,18 @@ static void release(bool child)
 	lock_after_fork(&reserve_lock, child);
 	lock_after_fork(&zone_lock, child);
 	lock_after_fork(&vmalloc_lock, child);
+	lock_after_fork(&budget_lock, child);
 	for_each_cache(c)
 		lock_after_fork(&c->barn.lock, child);
 	for_each_cache(c)
 		lock_after_fork(&c->list_lock, child);
 	percpu_fork_done(child);
 	lock_after_fork(&caches_lock, child);
+	lock_after_fork(&handle_lock, child);
+	lock_after_fork(&mempool_lock, child);
+	if (child)
+		shrinker_fork_child();
+	lock_after_fork(&shrinker_lock, child);
 }
 
 void fork_parent(void)

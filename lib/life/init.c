@@ -25,6 +25,7 @@
 #include "os/lock.h"
 #include "os/os.h"
 #include "page/boot.h"
+#include "page/fault.h"
 #include "slab/percpu.h"
 #include "slab/slab.h"
 #include "tune/tune.h"
@@ -104,6 +105,7 @@ __cold_path bool life_init(void)
 		foreign_all = must_stay_out();
 	}
 	if (!life_ready && !foreign_all) {
+		fault_init();
 		slab_init();
 		percpu_init();
 		store_release(&life_ready, true);

@@ -22,10 +22,14 @@
 
 enum lock_rank {
 	RANK_INIT,	/* life/init.c: first call */
+	RANK_SHRINKER,	/* slab/shrinker.c: who is to be asked for memory */
+	RANK_MEMPOOL,	/* slab/mempool.c: what pools have set aside */
+	RANK_HANDLE,	/* slab/cache.c: handles of caches */
 	RANK_CACHES,	/* slab/caches.c: the table of caches */
 	RANK_PERCPU,	/* slab/percpu*.c: region set-up, stop and drain */
 	RANK_CACHE,	/* slab/slab.c: one cache's slab lists (one at a time) */
 	RANK_BARN,	/* slab/barn.c: one cache's barn (one at a time) */
+	RANK_BUDGET,	/* slab/budget.c: what is charged to whom */
 	RANK_VMALLOC,	/* page/vmalloc.c: the table of mappings */
 	RANK_ZONE,	/* page/zone.c: the pages of all zones */
 	RANK_RESERVE,	/* page/reserve.c: the pages set aside */

@@ -19,6 +19,7 @@
 #include "base/bits.h"
 #include "os/bug.h"
 #include "os/os.h"
+#include "page/fault.h"
 #include "page/reclaim.h"
 #include "page/reserve.h"
 #include "page/zone.h"
@@ -84,7 +85,8 @@ void *page_alloc_class(size_t npages, size_t align, unsigned class, unsigned how
 {
 	pfn_t pfn = 0;
 
-	if (!npages || npages >> (47 - PAGE_SHIFT) || align >> (47 - PAGE_SHIFT))
+	if (!npages || npages >> (47 - PAGE_SHIFT) || align >> (47 - PAGE_SHIFT) ||
+	    should_fail(STELE_FAIL_PAGE_ALLOC, npages << PAGE_SHIFT))
 		return NULL;
 	if (lock_enter(&zone_lock, how & ALLOC_WAIT)) {
 		pfn = alloc_locked(npages, align, how);

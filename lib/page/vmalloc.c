@@ -16,6 +16,7 @@
 
 #include "base/bits.h"
 #include "os/os.h"
+#include "page/fault.h"
 #include "tune/tune.h"
 
 struct vm_area {
@@ -193,7 +194,8 @@ void *vmalloc_alloc(size_t size, size_t align)
 	size_t len = ALIGN_UP(size, os_page_size());
 	void *addr;
 
-	if (len < size || map_aligned(len, align, &addr))
+	if (len < size || should_fail(STELE_FAIL_PAGE_ALLOC, len) ||
+	    map_aligned(len, align, &addr))
 		return NULL;
 	if (enter(addr, len))
 		return addr;

@@ -26,15 +26,14 @@ static bool open_barn(struct barn *b)
 	return b->objs;
 }
 
-bool barn_put(struct kmem_cache *c, void *const *objs, size_t n)
+bool barn_put(struct kmem_cache *c, void *const *objs, size_t n, bool wait)
 {
 	struct barn *b = &c->barn;
 	bool ok;
 
-	if (READ_ONCE(b->count) + n > b->limit)
+	if (READ_ONCE(b->count) + n > b->limit || !lock_enter(&b->lock, wait))
 		return false;
-	lock_acquire(&b->lock);
-	ok = b->count + n <= b->limit && (b->objs || open_barn(b));
+	ok = b->count + n <= b->limit && (b->objs || (wait && open_barn(b)));
 	if (ok) {
 		memcpy(b->objs + b->count, objs, n * sizeof(void *));
 		WRITE_ONCE(b->count, b->count + (uint32_t)n);
@@ -43,13 +42,12 @@ bool barn_put(struct kmem_cache *c, void *const *objs, size_t n)
 	return ok;
 }
 
-size_t barn_get(struct kmem_cache *c, void **objs, size_t n)
+size_t barn_get(struct kmem_cache *c, void **objs, size_t n, bool wait)
 {
 	struct barn *b = &c->barn;
 
-	if (!READ_ONCE(b->count))
+	if (!READ_ONCE(b->count) || !lock_enter(&b->lock, wait))
 		return 0;
-	lock_acquire(&b->lock);
 	n = MIN(n, b->count);
 	WRITE_ONCE(b->count, b->count - (uint32_t)n);
 	memcpy(objs, b->objs + b->count, n * sizeof(void *));
@@ -62,6 +60,6 @@ void barn_drain(struct kmem_cache *c)
 	void *objs[256];
 	size_t n;
 
-	while ((n = barn_get(c, objs, ARRAY_SIZE(objs))))
+	while ((n = barn_get(c, objs, ARRAY_SIZE(objs), true)))
 		slab_free(c, objs, n);
 }

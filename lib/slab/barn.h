@@ -5,10 +5,13 @@
 
 #include "slab/slab.h"
 
-/* Store all of @objs; false: no room, nothing stored. */
-bool barn_put(struct kmem_cache *c, void *const *objs, size_t n);
+/*
+ * Store all of @objs; false: no room, nothing stored. Who may not @wait finds no
+ * room, and nothing to take, in a barn that is in use.
+ */
+bool barn_put(struct kmem_cache *c, void *const *objs, size_t n, bool wait);
 /* Take up to @n; the last of objs is the one put last. */
-size_t barn_get(struct kmem_cache *c, void **objs, size_t n);
+size_t barn_get(struct kmem_cache *c, void **objs, size_t n, bool wait);
 /* All of it into the slabs. */
 void barn_drain(struct kmem_cache *c);
 

@@ -75,6 +75,8 @@ static unsigned slab_order(size_t size)
 static void cache_set(struct kmem_cache *c, size_t size, size_t sheaf_slots)
 {
 	c->class = (uint8_t)(c - kmem_caches);
+	c->usable = (uint32_t)size;
+	c->link = 0;
 	c->order = (uint8_t)slab_order(size);
 	c->objects = (uint32_t)((PAGE_SIZE << c->order) / size);
 	c->magic = (uint32_t)(((1ull << 32) + size - 1) / size);
@@ -124,7 +126,8 @@ static struct kmem_cache *free_cache(unsigned from, unsigned to)
 	return NULL;
 }
 
-struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves)
+struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves,
+			      const struct cache_ops *ops, void *owner)
 {
 	struct kmem_cache *c = NULL;
 
@@ -138,6 +141,8 @@ struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves)
 		/* Its barn's array stays with the id. */
 		cache_set(c, size, sheaves ? EXTRA_SLOTS : 0);
 		fmt_print(c->name, sizeof(c->name), "%s", name);
+		c->ops = ops;
+		c->owner = owner;
 		store_release(&c->size, (uint32_t)size);
 		if (sheaves)
 			percpu_open_class(c->class);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kmalloc: misses of the sheaves, and everything that is not a small block.
+ * kmalloc: small blocks as objects of a class, and everything that is not small.
  *
  * Locking: none of its own. A batch in flight between two layers is private
  * to the thread.
@@ -16,15 +16,20 @@
 #include "page/boot.h"
 #include "page/reclaim.h"
 #include "page/section.h"
+#include "page/task.h"
 #include "page/vmalloc.h"
 #include "slab/badptr.h"
 #include "slab/barn.h"
+#include "slab/budget.h"
+#include "slab/deferred.h"
+#include "slab/gfp.h"
 #include "slab/large.h"
 #include "slab/percpu.h"
+#include "slab/pressure.h"
 #include "slab/slab.h"
 #include "tune/tune.h"
+#include "stele/slab.h"
 
-#define BATCH_LIMIT	256
 #define LARGE_SLACK_MAX	(16ul << 20)
 
 static __cold_path void *no_memory(void)
@@ -33,76 +38,28 @@ static __cold_path void *no_memory(void)
 	return NULL;
 }
 
-/* Before giving up: is there anything to gain from what lies idle? */
-static __cold_path bool direct_reclaim(size_t size)
+#define ROUNDS_MAX	16
+
+/* Before giving up: is there anything to gain from what lies idle, or the program holds? */
+static __cold_path bool direct_reclaim(size_t size, unsigned round)
 {
-	if (size > reclaim_bound())
+	if (round == ROUNDS_MAX || size > reclaim_bound() + vmalloc_stats().bytes)
 		return false;
-	kmalloc_drain();
-	reclaim_all(0);
-	return true;
-}
-
-/* A batch that found no room in a sheaf: barn, else slabs. */
-static void spill(struct kmem_cache *c, void *const *objs, size_t n)
-{
-	if (n && !barn_put(c, objs, n))
-		slab_free(c, objs, n);
-}
-
-/* The sheaf is empty: fetch a batch, keep one, leave the rest in the sheaf. */
-static __noinline void *refill(unsigned class)
-{
-	struct kmem_cache *c = &kmem_caches[class];
-	void *batch[BATCH_LIMIT], **objs = batch;
-	size_t want, n, kept;
-
-	percpu_grow(class);
-	want = percpu_refill_size(class);
-	n = barn_get(c, objs, want);
-	if (!n) {
-		n = slab_alloc(c, batch, want);
-		objs = batch + want - n;
-	}
-	if (!n && direct_reclaim(c->size)) {
-		n = slab_alloc(c, batch, 1);
-		objs = batch;
-	}
-	if (!n)
-		return no_memory();
-	/* The hottest is the caller's; those below it go in as far as there is room. */
-	n--;
-	kept = percpu_push_batch(class, objs, n);
-	spill(c, objs, n - kept);
-	return objs[n];
-}
-
-/* The sheaf is full: make it larger, or move a batch out. */
-static __noinline void flush(unsigned class, void *obj)
-{
-	struct kmem_cache *c = &kmem_caches[class];
-	void *objs[BATCH_LIMIT];
-	size_t n;
-
-	if (percpu_grow(class) && percpu_push(class, obj))
-		return;
-	n = percpu_pop_batch(class, objs, c->batch);
-	spill(c, objs, n);
-	if (!percpu_push(class, obj))
-		spill(c, &obj, 1);
+	return pressure_relieve(STELE_GFP_KERNEL, round);
 }
 
 static inline void *class_alloc(unsigned class)
 {
-	void *p = percpu_pop(class);
+	void *p = class_try(class, ALLOC_NORMAL);
 
-	return likely(p) ? p : refill(class);
-}
-
-static inline void class_free(unsigned class, void *p)
-{
-	if (unlikely(!percpu_push(class, p)))
-		flush(class, p);
+	if (likely(p))
+		return p;
+	for (unsigned round = 0; !p && direct_reclaim(kmem_caches[class].size, round); round++)
+		p = class_try(class, ALLOC_NORMAL);
+	/* Who frees memory may use what is set aside for it. */
+	if (!p && current_task.scope & SCOPE_NORECLAIM)
+		p = class_try(class, ALLOC_NORMAL | ALLOC_RESERVE);
+	return p ? p : no_memory();
 }
 
 static __cold_path void perturb(void *p, int byte)
@@ -130,16 +87,46 @@ static void *alloc_large(size_t size, size_t align, bool zero)
 	void *p;
 
 	size = MAX(size, (size_t)1);
-	p = large_alloc(size, align, zero);
-	if (unlikely(!p) && direct_reclaim(size))
-		p = large_alloc(size, align, zero);
+	p = large_alloc(size, align, zero, ALLOC_NORMAL);
+	for (unsigned round = 0; unlikely(!p) && direct_reclaim(size, round); round++)
+		p = large_alloc(size, align, zero, ALLOC_NORMAL);
 	return likely(p) ? p : no_memory();
+}
+
+#define NEXT_CLASSES	2	/* tried where a lock of the right one is held */
+
+void *kmalloc_try(size_t size, size_t align, bool zero, unsigned how)
+{
+	unsigned class, last;
+	void *p = NULL;
+
+	if (!is_small(MAX(size, align)) || align > PAGE_SIZE) {
+		p = large_alloc(MAX(size, (size_t)1), align, zero, how);
+		return p && !zero ? perturbed(p) : p;
+	}
+	class = size_class_aligned(size, align);
+	last = how & ALLOC_WAIT ? class : MIN(class + NEXT_CLASSES, (unsigned)NR_SIZE_CLASSES);
+	for (; class <= last && !p; class++) {
+		if (IS_ALIGNED(class_size(class), align))
+			p = class_try(class, how);
+	}
+	if (p && zero)
+		return memset(p, 0, size);
+	return p ? perturbed(p) : NULL;
+}
+
+/* malloc and its relatives fail on purpose only where that was asked for. */
+static inline bool fails(size_t size)
+{
+	return unlikely(READ_ONCE(fault_malloc)) && slab_should_fail(size, true);
 }
 
 void *kmalloc(size_t size)
 {
 	void *p;
 
+	if (fails(size))
+		return no_memory();
 	if (likely(is_small(size)))
 		return perturbed(class_alloc(size_class(size)));
 	p = alloc_large(size, PAGE_SIZE, false);
@@ -150,6 +137,8 @@ void *kzalloc(size_t size)
 {
 	void *p;
 
+	if (fails(size))
+		return no_memory();
 	if (likely(is_small(size))) {
 		p = class_alloc(size_class(size));
 		return likely(p) ? memset(p, 0, size) : NULL;
@@ -161,6 +150,8 @@ void *kmalloc_aligned(size_t size, size_t align)
 {
 	void *p;
 
+	if (fails(size))
+		return no_memory();
 	if (is_small(MAX(size, align)) && align <= PAGE_SIZE)
 		return perturbed(class_alloc(size_class_aligned(size, align)));
 	p = alloc_large(size, align, false);
@@ -193,6 +184,28 @@ static inline bool is_object(unsigned class, const void *p)
 	return slab_index(&kmem_caches[class], p) >= 0;
 }
 
+void *kmalloc_try_cold(size_t size, size_t align, bool zero, unsigned how)
+{
+	void *p;
+
+	if (!is_small(MAX(size, align)) || align > PAGE_SIZE)
+		return kmalloc_try(size, align, zero, how);
+	if (!slab_alloc(&kmem_caches[size_class_aligned(size, align)], &p, 1, how))
+		return NULL;
+	return zero ? memset(p, 0, size) : perturbed(p);
+}
+
+static bool may_give_back(struct kmem_cache *c, void *p)
+{
+	return !c->ops->give_back || c->ops->give_back(c, p);
+}
+
+/* What a request for nothing gets from stele_kmalloc() is none either. */
+static inline bool is_no_block(const void *p)
+{
+	return !p || p == STELE_ZERO_SIZE_PTR;
+}
+
 void kfree(void *p)
 {
 	unsigned class = class_of(p);
@@ -200,18 +213,24 @@ void kfree(void *p)
 	if (likely(class != CLASS_NONE && class != CLASS_LARGE)) {
 		if (unlikely(!is_object(class, p)))
 			bad_pointer("free", p);
-		if (unlikely(tune.perturb))
+		if (unlikely(kmem_caches[class].ops)) {
+			if (!may_give_back(&kmem_caches[class], p))
+				return;
+		} else if (unlikely(tune.perturb)) {
 			perturb(p, (int)tune.perturb);
+		}
 		class_free(class, p);
 		return;
 	}
 
 	/* errno is libc's: before relocation it is not there to be saved. */
-	if (!p || boot_owns(p))
+	if (is_no_block(p) || boot_owns(p))
 		return;
 
 	int saved = errno;
 
+	if (unlikely(READ_ONCE(budget_active)))
+		budget_uncharge(p);
 	if (class == CLASS_LARGE) {
 		if (unlikely(tune.perturb) && IS_ALIGNED((uintptr_t)p, PAGE_SIZE))
 			perturb(p, (int)tune.perturb);
@@ -220,6 +239,51 @@ void kfree(void *p)
 		free_unclassed(p);
 	}
 	errno = saved;
+}
+
+/* How many of them, from the first on, may go back as one. */
+static size_t same_class(void **p, size_t n)
+{
+	unsigned class = class_of(p[0]);
+	size_t same = 1;
+
+	if (class == CLASS_NONE || class == CLASS_LARGE || kmem_caches[class].ops || tune.perturb)
+		return 1;
+	while (same < n && class_of(p[same]) == class)
+		same++;
+	return same;
+}
+
+void kfree_bulk(size_t n, void **p)
+{
+	while (n) {
+		size_t same = same_class(p, n);
+
+		if (same == 1)
+			kfree(p[0]);
+		else
+			class_free_bulk(class_of(p[0]), p, same);
+		p += same;
+		n -= same;
+	}
+}
+
+void kfree_quiet(void *p)
+{
+	unsigned class = class_of(p);
+	struct kmem_cache *c = &kmem_caches[class];
+
+	if (is_no_block(p) || boot_owns(p))
+		return;
+	/* What has no sheaf, and what must be looked at, waits for who may take locks. */
+	if (class != CLASS_NONE && class != CLASS_LARGE && !(c->ops && c->ops->give_back)) {
+		if (unlikely(!is_object(class, p)))
+			bad_pointer("free", p);
+		if (percpu_push_how(class, p, true) || barn_put(c, &p, 1, false) ||
+		    slab_try_free(c, &p, 1))
+			return;
+	}
+	deferred_free(&p, 1);
 }
 
 static bool size_fits(const void *p, size_t size, size_t align)
@@ -232,14 +296,14 @@ static bool size_fits(const void *p, size_t size, size_t align)
 	if (class == CLASS_LARGE)
 		return size <= large_size(p) && bytes_pages(size) >= large_size(p) / PAGE_SIZE / 2;
 	/* What realloc left in place is smaller than its class suggests. */
-	return size <= kmem_caches[class].size &&
+	return size <= kmem_caches[class].usable &&
 	       (size_class_aligned(size, align) == class ||
-		2 * size >= kmem_caches[class].size);
+		2 * size >= kmem_caches[class].usable);
 }
 
 void kfree_sized(void *p, size_t size, size_t align)
 {
-	if (p && !size_fits(p, size, align))
+	if (!is_no_block(p) && !size_fits(p, size, align))
 		bug("free: size mismatch for %p: freed as %lu bytes, the block has %lu", p,
 		    (unsigned long)size, (unsigned long)ksize(p));
 	kfree(p);
@@ -282,6 +346,8 @@ static void *realloc_unclassed(void *p, size_t size)
 {
 	size_t have;
 
+	if (is_no_block(p))
+		return kmalloc(size);
 	if (boot_owns(p)) {
 		void *q = kmalloc(size);
 
@@ -306,6 +372,10 @@ void *krealloc(void *p, size_t size)
 {
 	unsigned class = class_of(p);
 
+	/* What is charged must not change under its charge: it moves. */
+	if (unlikely(READ_ONCE(budget_active)) &&
+	    (class == CLASS_NONE || class == CLASS_LARGE) && budget_is_charged(p))
+		return move(p, size, ksize(p));
 	if (unlikely(class == CLASS_NONE))
 		return realloc_unclassed(p, size);
 	if (unlikely(class == CLASS_LARGE)) {
@@ -316,7 +386,7 @@ void *krealloc(void *p, size_t size)
 	if (unlikely(!is_object(class, p)))
 		bad_pointer("realloc", p);
 
-	size_t have = kmem_caches[class].size;
+	size_t have = kmem_caches[class].usable;
 
 	/* Also when the class is the same: below half of the smallest. */
 	if (stays(size, have) || size_class(size) == class)
@@ -329,12 +399,12 @@ size_t ksize(const void *p)
 	unsigned class = class_of(p);
 	size_t size;
 
-	if (!p)
+	if (is_no_block(p))
 		return 0;
 	if (class == CLASS_LARGE)
 		return large_size(p);
 	if (class != CLASS_NONE)
-		return kmem_caches[class].size;
+		return kmem_caches[class].usable;
 	if (boot_owns(p))
 		return boot_size(p);
 	size = vmalloc_size(p);
@@ -366,6 +436,8 @@ struct kmalloc_usage kmalloc_usage(void)
 
 void kmalloc_drain(void)
 {
+	if (deferred_any())
+		deferred_drain();
 	percpu_drain();
 	for_each_cache(c) {
 		barn_drain(c);

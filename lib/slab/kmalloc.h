@@ -17,12 +17,28 @@ void *kzalloc(size_t size);
 /* @align: a power of two. */
 void *kmalloc_aligned(size_t size, size_t align);
 void kfree(void *p);
+/* @n of them; each may be NULL. */
+void kfree_bulk(size_t n, void **p);
+/* As kfree, for who can neither wait nor enter the kernel; later if it must be. */
+void kfree_quiet(void *p);
 /* As kfree, and it is a bug if a block of @size would not be this one. */
 void kfree_sized(void *p, size_t size, size_t align);
 /* NULL: no memory, the block is as it was. @size != 0, @p != NULL. */
 void *krealloc(void *p, size_t size);
 /* Bytes that may be used. 0 for NULL. */
 size_t ksize(const void *p);
+
+/*
+ * One attempt, as far as @how (enum alloc_flags) goes, without reclaim, message
+ * or errno: a block, or an object of a cache.
+ */
+void *kmalloc_try(size_t size, size_t align, bool zero, unsigned how);
+void *class_try(unsigned class, unsigned how);
+/* An object goes back, or several, without a look at them. */
+void class_free(unsigned class, void *p);
+void class_free_bulk(unsigned class, void **p, size_t n);
+/* Past the sheaf, whose objects are the warm ones. */
+void *kmalloc_try_cold(size_t size, size_t align, bool zero, unsigned how);
 
 /* Sum over all blocks that the program holds; exact when it alone runs. */
 struct kmalloc_usage {

@@ -19,26 +19,25 @@
 
 static size_t live_pages, live_blocks;	/* atomic */
 
-static void *run_alloc(size_t size, size_t align, bool zero)
+static void *run_alloc(size_t size, size_t align, bool zero, unsigned how)
 {
 	size_t npages = bytes_pages(size), align_pages = MAX(align, PAGE_SIZE) / PAGE_SIZE;
 	struct page *page;
-	void *p = page_alloc(npages, align_pages, &page);
+	void *p = page_alloc_class(npages, align_pages, CLASS_LARGE, how, &page);
 
 	if (!p)
 		return NULL;
 	if (zero)
 		page_zero(p, npages);
-	store_release(&page->state, PG_LARGE);
-	page_set_class(p, 1, CLASS_LARGE);
 	__atomic_add_fetch(&live_pages, npages, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&live_blocks, 1, __ATOMIC_RELAXED);
 	return p;
 }
 
-void *large_alloc(size_t size, size_t align, bool zero)
+void *large_alloc(size_t size, size_t align, bool zero, unsigned how)
 {
-	bool mapped = size >= READ_ONCE(tune.mmap_threshold) && vmalloc_allowed();
+	bool may_map = how & ALLOC_GROW && vmalloc_allowed();
+	bool mapped = size >= READ_ONCE(tune.mmap_threshold) && may_map;
 	void *p = NULL;
 
 	if (unlikely(size > PTRDIFF_MAX - PAGE_SIZE || align > PTRDIFF_MAX))
@@ -46,8 +45,8 @@ void *large_alloc(size_t size, size_t align, bool zero)
 	if (mapped)
 		p = vmalloc_alloc(size, align);
 	if (!p)
-		p = run_alloc(size, align, zero);
-	if (!p && !mapped && vmalloc_allowed())
+		p = run_alloc(size, align, zero, how);
+	if (!p && !mapped && may_map)
 		p = vmalloc_alloc(size, align);
 	return p;
 }

@@ -5,8 +5,8 @@
 
 #include "base/compiler.h"
 
-/* @align in bytes, a power of two. NULL: no memory. */
-void *large_alloc(size_t size, size_t align, bool zero);
+/* @align in bytes, a power of two; @how: enum alloc_flags. NULL: no memory. */
+void *large_alloc(size_t size, size_t align, bool zero, unsigned how);
 /* @p is the start of a run: CLASS_LARGE. */
 void large_free(void *p);
 size_t large_size(const void *p);

@@ -28,6 +28,7 @@
 
 #include "base/bits.h"
 #include "os/os.h"
+#include "page/fault.h"
 #include "page/section.h"
 #include "slab/percpu_ops.h"
 #include "slab/percpu_rseq.h"
@@ -159,7 +160,8 @@ void percpu_init(void)
 /* With hit_lock held, or alone. */
 static void update_hit(void)
 {
-	bool open = by_mm_cid && !READ_ONCE(vfork_depth) && !tune.perturb;
+	bool open = by_mm_cid && !READ_ONCE(vfork_depth) && !tune.perturb &&
+		    !READ_ONCE(fault_armed);
 
 	/* What mmap_threshold wants mapped must not hit. */
 	WRITE_ONCE(hit.size_limit,
@@ -226,7 +228,8 @@ void percpu_open_all(void)
 		open_region(n);
 }
 
-#define RETRY(op, done, miss) \
+/* Registering is a system call, which a quiet caller does without. */
+#define RETRY(op, done, miss, quiet) \
 	do { \
 		for (int try_ = 0; try_ < TRIES; try_++) { \
 			enum rseq_result r_ = (op); \
@@ -234,25 +237,25 @@ void percpu_open_all(void)
 				return (done); \
 			if (r_ == RSEQ_MISS) \
 				return (miss); \
-			if (!try_) \
+			if (!try_ && !(quiet)) \
 				join(); \
 		} \
 	} while (0)
 
-void *percpu_pop(unsigned class)
+void *percpu_pop_how(unsigned class, bool quiet)
 {
 	void *obj = NULL;
 
 	if (may_rseq())
-		RETRY(rseq_pop(class, &obj), obj, NULL);
-	return slot_pop(class);
+		RETRY(rseq_pop(class, &obj), obj, NULL, quiet);
+	return slot_pop(class, quiet);
 }
 
-bool percpu_push(unsigned class, void *obj)
+bool percpu_push_how(unsigned class, void *obj, bool quiet)
 {
 	if (may_rseq())
-		RETRY(rseq_push(class, obj), true, false);
-	return slot_push(class, obj);
+		RETRY(rseq_push(class, obj), true, false, quiet);
+	return slot_push(class, obj, quiet);
 }
 
 size_t percpu_push_batch(unsigned class, void *const *objs, size_t n)
@@ -262,7 +265,7 @@ size_t percpu_push_batch(unsigned class, void *const *objs, size_t n)
 	if (!n)
 		return 0;
 	if (may_rseq())
-		RETRY(rseq_push_batch(class, objs + n, &bytes), bytes / sizeof(void *), 0);
+		RETRY(rseq_push_batch(class, objs + n, &bytes), bytes / sizeof(void *), 0, false);
 	return slot_push_batch(class, objs, n);
 }
 
@@ -271,7 +274,7 @@ size_t percpu_pop_batch(unsigned class, void **objs, size_t n)
 	size_t bytes = n * sizeof(void *);
 
 	if (may_rseq())
-		RETRY(rseq_pop_batch(class, objs, &bytes), bytes / sizeof(void *), 0);
+		RETRY(rseq_pop_batch(class, objs, &bytes), bytes / sizeof(void *), 0, false);
 	return slot_pop_batch(class, objs, n);
 }
 
@@ -306,7 +309,7 @@ static void move_region_sheaf(unsigned class)
 		rseq_set_end(class, sheaf_full[class], sheaf_full[class] + first_full(class));
 	kept = percpu_push_batch(class, objs, n);
 	if (kept < n)
-		slab_free(&kmem_caches[class], objs, n - kept);
+		slab_free_keep(&kmem_caches[class], objs, n - kept);
 }
 
 bool percpu_grow(unsigned class)
@@ -365,7 +368,7 @@ static void drain_sheaf(struct region *r, struct kmem_cache *c)
 
 	s->top = s->begin;
 	if (n)
-		slab_free(c, region_at(r, s->begin), n);
+		slab_free_keep(c, region_at(r, s->begin), n);
 }
 
 static void drain_region(struct region *r)

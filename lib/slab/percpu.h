@@ -47,10 +47,18 @@ static inline void **region_at(struct region *r, uint32_t off)
 
 void percpu_init(void);
 
-/* One object, or NULL when the sheaf is empty. */
-void *percpu_pop(unsigned class);
+/* One object, or NULL when the sheaf is empty. @quiet: without entering the kernel. */
+void *percpu_pop_how(unsigned class, bool quiet);
+static inline void *percpu_pop(unsigned class)
+{
+	return percpu_pop_how(class, false);
+}
 /* False: the sheaf is full. */
-bool percpu_push(unsigned class, void *obj);
+bool percpu_push_how(unsigned class, void *obj, bool quiet);
+static inline bool percpu_push(unsigned class, void *obj)
+{
+	return percpu_push_how(class, obj, false);
+}
 
 /* How many objects a miss of this class should fetch now. */
 size_t percpu_refill_size(unsigned class);
@@ -115,8 +123,8 @@ static inline uint32_t sheaf_limit(unsigned class)
 }
 
 void slot_init(void);
-void *slot_pop(unsigned class);
-bool slot_push(unsigned class, void *obj);
+void *slot_pop(unsigned class, bool quiet);
+bool slot_push(unsigned class, void *obj, bool quiet);
 size_t slot_push_batch(unsigned class, void *const *objs, size_t n);
 size_t slot_pop_batch(unsigned class, void **objs, size_t n);
 size_t slot_refill_size(unsigned class);

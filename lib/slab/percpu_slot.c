@@ -54,7 +54,8 @@ static inline void slot_leave(struct slot *s)
 	store_release(&s->busy, 0);	/* pairs with the exchange in slot_try */
 }
 
-static inline struct slot *slot_enter(void)
+/* Who may not @create a region passes by slots that have none. */
+static inline struct slot *slot_enter_how(bool create)
 {
 	uintptr_t tp = (uintptr_t)__builtin_thread_pointer();
 	unsigned home = (unsigned)(tp * 0x9e3779b97f4a7c15ull >> 58);
@@ -64,19 +65,25 @@ static inline struct slot *slot_enter(void)
 
 		if (unlikely(!slot_try(s)))
 			continue;
-		if (unlikely(!s->region))
+		if (unlikely(!s->region) && create)
 			store_release(&s->region, region_create());
 		if (likely(s->region))
 			return s;
 		slot_leave(s);
-		break;
+		if (create)
+			break;
 	}
 	return NULL;
 }
 
-void *slot_pop(unsigned class)
+static inline struct slot *slot_enter(void)
 {
-	struct slot *slot = slot_enter();
+	return slot_enter_how(true);
+}
+
+void *slot_pop(unsigned class, bool quiet)
+{
+	struct slot *slot = slot_enter_how(!quiet);
 	void *obj = NULL;
 
 	if (unlikely(!slot))
@@ -93,9 +100,9 @@ void *slot_pop(unsigned class)
 	return obj;
 }
 
-bool slot_push(unsigned class, void *obj)
+bool slot_push(unsigned class, void *obj, bool quiet)
 {
-	struct slot *slot = slot_enter();
+	struct slot *slot = slot_enter_how(!quiet);
 	bool ok;
 
 	if (unlikely(!slot))
@@ -244,7 +251,7 @@ void slot_drain(void)
 			continue;
 		for_each_cache(c) {
 			while ((n = slot_take(&slots[i], c->class, objs, ARRAY_SIZE(objs))))
-				slab_free(c, objs, n);
+				slab_free_keep(c, objs, n);
 		}
 	}
 }
@@ -266,7 +273,7 @@ void slot_close_class(unsigned class)
 		}
 		slot_leave(&slots[i]);
 		if (n)
-			slab_free(&kmem_caches[class], objs, n);
+			slab_free_keep(&kmem_caches[class], objs, n);
 	}
 }
 

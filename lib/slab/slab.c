@@ -22,6 +22,8 @@
 #include "base/bits.h"
 #include "os/bug.h"
 #include "page/section.h"
+#include "page/task.h"
+#include "slab/deferred.h"
 
 #define EMPTY_MAX	16u
 
@@ -92,16 +94,25 @@ static uint64_t tail_bits(const struct kmem_cache *c)
 	return c->objects % 64 ? ~0ull << c->objects % 64 : 0;
 }
 
-static struct slab *slab_new(struct kmem_cache *c)
+static bool makes_objects(const struct kmem_cache *c)
+{
+	return c->ops && c->ops->make;
+}
+
+static uint64_t *made_bitmap(const struct kmem_cache *c, struct slab *s)
+{
+	return slab_bitmap(s) + slab_words(c);
+}
+
+static struct slab *slab_new(struct kmem_cache *c, unsigned how)
 {
 	size_t npages = 1ul << c->order;
 	struct page *page;
-	void *base = page_alloc(npages, npages, &page);
+	void *base = page_alloc_class(npages, npages, c->class, how, &page);
 	struct slab *s = (struct slab *)page;
 
 	if (!base)
 		return NULL;
-	s->state = PG_SLAB;
 	s->order = c->order;
 	s->class = c->class;
 	s->bucket = BUCKET_FULL;	/* on no list yet */
@@ -111,12 +122,25 @@ static struct slab *slab_new(struct kmem_cache *c)
 	/* The descriptors may have been first ones of other runs. */
 	memset(slab_bitmap(s), 0, slab_words(c) * sizeof(uint64_t));
 	slab_bitmap(s)[slab_words(c) - 1] = tail_bits(c);
-	page_set_class(base, npages, c->class);
+	if (makes_objects(c))
+		memset(made_bitmap(c, s), 0, slab_words(c) * sizeof(uint64_t));
+	s->state = PG_SLAB;
 	return s;
+}
+
+static void unmake_all(struct kmem_cache *c, struct slab *s)
+{
+	const uint64_t *made = made_bitmap(c, s);
+
+	for (size_t i = 0; (i = bits_next(made, i, c->objects, true)) < c->objects; i++)
+		c->ops->unmake(c, (char *)s->base + i * c->size);
 }
 
 static void slab_destroy(struct kmem_cache *c, struct slab *s)
 {
+	if (makes_objects(c) && c->ops->unmake)
+		unmake_all(c, s);
+
 	void *base = s->base;
 	size_t npages = 1ul << c->order;
 	size_t written = bytes_pages((size_t)s->fresh * c->size);
@@ -155,22 +179,25 @@ static size_t slab_take(struct kmem_cache *c, struct slab *s, void **objs, size_
 	return got;
 }
 
-size_t slab_alloc(struct kmem_cache *c, void **objs, size_t n)
+static size_t take_objects(struct kmem_cache *c, void **objs, size_t n, unsigned how)
 {
+	bool wait = how & ALLOC_WAIT;
 	size_t got = 0;
 
-	lock_acquire(&c->list_lock);
+	if (!lock_enter(&c->list_lock, wait))
+		return 0;
 	while (got < n) {
 		struct slab *s = best_slab(c);
 
 		if (!s) {
-			lock_release(&c->list_lock);
-			s = slab_new(c);
-			if (!s) {
+			/* Who only tries might not get the lock back, and keeps it. */
+			if (wait)
+				lock_release(&c->list_lock);
+			s = slab_new(c, how);
+			if (wait)
 				lock_acquire(&c->list_lock);
+			if (!s)
 				break;
-			}
-			lock_acquire(&c->list_lock);
 			WRITE_ONCE(c->nr_slabs, c->nr_slabs + 1);
 			enlist(c, s, BUCKET_EMPTY);
 		}
@@ -181,6 +208,41 @@ size_t slab_alloc(struct kmem_cache *c, void **objs, size_t n)
 		relist(c, s);
 	}
 	lock_release(&c->list_lock);
+	return got;
+}
+
+/* How many of the @n objects, the last ones, are made or could be. */
+static __cold_path size_t make_objects(struct kmem_cache *c, void **objs, size_t n, unsigned how)
+{
+	for (size_t k = n; k-- > 0;) {
+		struct slab *s = slab_of(objs[k], c->class);
+		long i = slab_index(c, objs[k]);
+		uint64_t *word = &made_bitmap(c, s)[i / 64];
+		int err;
+
+		if (__atomic_load_n(word, __ATOMIC_RELAXED) & BITS_MASK(i))
+			continue;
+		err = c->ops->make(c, objs[k], how);
+		if (err) {
+			/* One that cannot be made: no more of them now. */
+			if (how & ALLOC_WAIT)
+				slab_free_keep(c, objs, k + 1);
+			else if (!slab_try_free(c, objs, k + 1))
+				deferred_free(objs, k + 1);
+			current_task.make_error = (uint16_t)err;
+			return n - k - 1;
+		}
+		__atomic_fetch_or(word, BITS_MASK(i), __ATOMIC_RELAXED);
+	}
+	return n;
+}
+
+size_t slab_alloc(struct kmem_cache *c, void **objs, size_t n, unsigned how)
+{
+	size_t got = take_objects(c, objs, n, how);
+
+	if (unlikely(got && makes_objects(c)))
+		got = make_objects(c, objs + n - got, got, how);
 	return got;
 }
 
@@ -246,11 +308,9 @@ static void bury(struct kmem_cache *c, struct slab *dead)
 	}
 }
 
-void slab_free(struct kmem_cache *c, void *const *objs, size_t n)
+/* With list_lock held; on a bad pointer without it, as abort handlers may allocate. */
+static void put_objects(struct kmem_cache *c, void *const *objs, size_t n)
 {
-	struct slab *dead;
-
-	lock_acquire(&c->list_lock);
 	for (size_t k = 0; k < n;) {
 		struct slab *s = slab_of(objs[k], c->class);
 		char *base = slab_base(c, objs[k]);
@@ -274,9 +334,33 @@ void slab_free(struct kmem_cache *c, void *const *objs, size_t n)
 		WRITE_ONCE(c->nr_inuse, c->nr_inuse - (k - first));
 		relist(c, s);
 	}
+}
+
+void slab_free(struct kmem_cache *c, void *const *objs, size_t n)
+{
+	struct slab *dead;
+
+	lock_acquire(&c->list_lock);
+	put_objects(c, objs, n);
 	dead = reap(c, empty_limit(c));
 	lock_release(&c->list_lock);
 	bury(c, dead);
+}
+
+void slab_free_keep(struct kmem_cache *c, void *const *objs, size_t n)
+{
+	lock_acquire(&c->list_lock);
+	put_objects(c, objs, n);
+	lock_release(&c->list_lock);
+}
+
+bool slab_try_free(struct kmem_cache *c, void *const *objs, size_t n)
+{
+	if (!lock_try_quiet(&c->list_lock))
+		return false;
+	put_objects(c, objs, n);
+	lock_release(&c->list_lock);
+	return true;
 }
 
 void slab_shrink(struct kmem_cache *c)

@@ -9,6 +9,9 @@
  *	| page 0 descriptor | page 1 ... page n descriptors     |
  *	| struct slab       | bitmap, one bit per object, ...   |
  *
+ * Where objects are made (cache_ops), a second bitmap behind the first says which
+ * are: only the thread that has an object out, or destroys its slab, changes its bit.
+ *
  * State of a slab, by its counters:
  *	full     inuse == objects            on no list
  *	partial  0 < inuse < objects         on partial[inuse * 8 / objects]
@@ -32,6 +35,19 @@
 enum { BUCKET_EMPTY = NR_BUCKETS, BUCKET_FULL };
 
 struct kmem_cache;
+
+/*
+ * What some caches want done with their objects; any member may be NULL. No
+ * lock of the library is held. @how: enum alloc_flags.
+ */
+struct cache_ops {
+	/* Before an object is handed out for the first time; an errno value or 0. */
+	int (*make)(struct kmem_cache *c, void *obj, unsigned how);
+	/* Before the memory of an object that was made goes to other uses. */
+	void (*unmake)(struct kmem_cache *c, void *obj);
+	/* Before an object goes back, whoever frees it; false: it must not. */
+	bool (*give_back)(struct kmem_cache *c, void *obj);
+};
 
 /* Overlays struct page. Fields below state: the cache's list_lock. */
 struct slab {
@@ -68,6 +84,10 @@ struct kmem_cache {
 	uint16_t batch;			/* objects moved at a time */
 	uint16_t sheaf_max;		/* largest capacity of a sheaf */
 	char name[18];			/* cut short where it does not fit */
+	uint32_t usable;		/* of an object's size: what the program may use */
+	uint32_t link;			/* offset of a word that free objects may be linked by */
+	const struct cache_ops *ops;	/* NULL: nothing to be done */
+	void *owner;			/* whoever opened it knows */
 
 	/* Slab lists: list_lock. */
 	struct lock list_lock __cacheline;
@@ -95,10 +115,11 @@ struct kmem_cache *cache_next(struct kmem_cache *c);
 /*
  * A further cache, for objects of @size bytes, up to 1 MiB and a multiple of their
  * alignment. free() finds it by its class like any other. @sheaves: it shall have
- * some; where all classes that may are in use it has none. NULL: every class is in
- * use.
+ * some; where all classes that may are in use it has none. With @ops that make
+ * objects, @size is at least 32. NULL: every class is in use.
  */
-struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves);
+struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves,
+			      const struct cache_ops *ops, void *owner);
 /* Give back all that it caches; false: objects are out, it stays open. */
 bool cache_close(struct kmem_cache *c);
 
@@ -107,10 +128,17 @@ bool cache_close(struct kmem_cache *c);
  * when there is no memory. The last has the lowest address of its slab: it is
  * the one to hand out first.
  */
-size_t slab_alloc(struct kmem_cache *c, void **objs, size_t n);
+size_t slab_alloc(struct kmem_cache *c, void **objs, size_t n, unsigned how);
 
 /* Give objects back. A bad or doubly freed one is reported, then abort. */
 void slab_free(struct kmem_cache *c, void *const *objs, size_t n);
+/* The same, but empty slabs wait for a slab_free() or a slab_shrink(). */
+void slab_free_keep(struct kmem_cache *c, void *const *objs, size_t n);
+/* The same for who can neither wait nor enter the kernel; false: nothing was done. */
+bool slab_try_free(struct kmem_cache *c, void *const *objs, size_t n);
+
+/* Up to @max objects that are out, into @objs; returns how many there are. Slow. */
+size_t slab_find_out(struct kmem_cache *c, void **objs, size_t max);
 
 /* Return empty slabs to the buddy. */
 void slab_shrink(struct kmem_cache *c);
@@ -134,6 +162,12 @@ static inline long slab_index(const struct kmem_cache *c, const void *obj)
 static inline uint64_t *slab_bitmap(struct slab *s)
 {
 	return (uint64_t *)(s + 1);
+}
+
+/* Is this object of @c with the program, in a sheaf or barn? */
+static inline bool slab_is_out(const struct kmem_cache *c, const void *obj)
+{
+	return bits_test(slab_bitmap(slab_of(obj, c->class)), (size_t)slab_index(c, obj));
 }
 
 #endif

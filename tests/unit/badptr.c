@@ -142,7 +142,7 @@ START_TEST(wild)
 	unit_boot();
 	kfree(kmalloc(1));
 	dies(call_free, (void *)(fake.base + FAKE_SPAN / 2 - 4096), "wild pointer", "no zone");
-	dies(call_free, (void *)16, "wild pointer", "no zone");
+	dies(call_free, (void *)32, "wild pointer", "no zone");
 	dies(call_free, (void *)~15ul, "wild pointer", "no zone");
 	dies(call_free, (void *)(1ul << 62), "wild pointer", "no zone");
 	dies(call_free, &local[32], "wild pointer", "not of libc");

@@ -23,7 +23,7 @@ static size_t get(struct kmem_cache *c, size_t n)
 	size_t got;
 
 	must(n <= MAX_OBJS);
-	got = slab_alloc(c, objs, n);
+	got = slab_alloc(c, objs, n, ALLOC_NORMAL);
 	must_eq(got, n);
 	for (size_t i = 0; i < n / 2; i++) {
 		void *t = objs[i];
@@ -173,7 +173,7 @@ START_TEST(fullest_first)
 			bucket[i] = s->bucket;
 			memcpy(before[i], slab_bitmap(s), (c->objects + 63) / 64 * 8);
 		}
-		must_eq(slab_alloc(c, &obj, 1), 1);
+		must_eq(slab_alloc(c, &obj, 1, ALLOC_NORMAL), 1);
 		for (size_t i = 0; i < ARRAY_SIZE(base); i++) {
 			if (base[i] != slab_base(c, obj))
 				continue;
@@ -201,7 +201,7 @@ START_TEST(random_life)
 			bool grow = rng_below(&r, 1000) < (i / 500 % 2 ? 300u : 700u);
 
 			if (grow && n + k <= limit) {
-				must_eq(slab_alloc(c, objs + n, k), k);
+				must_eq(slab_alloc(c, objs + n, k, ALLOC_NORMAL), k);
 				n += k;
 			} else if (!grow && n >= k) {
 				/* The batch to free is drawn from all over. */
@@ -240,16 +240,16 @@ START_TEST(no_memory)
 	n = get(c, c->objects / 2);
 	fake_fail_all(true);
 	/* What there is comes at the end of the array that was asked to be filled. */
-	more = slab_alloc(c, objs + n, 8000);
+	more = slab_alloc(c, objs + n, 8000, ALLOC_NORMAL);
 	memmove(objs + n, objs + n + 8000 - more, more * sizeof(*objs));
 	n += more;
-	more = slab_alloc(c, objs + n, 1);
+	more = slab_alloc(c, objs + n, 1, ALLOC_NORMAL);
 	ck_assert_uint_eq(more, 0);
 	ck_assert_uint_eq(n % c->objects, 0);
 	ck_assert_uint_eq(c->nr_inuse, n);
 	lists_hold(c);
 	fake_fail_all(false);
-	ck_assert_uint_eq(slab_alloc(c, objs + n, 1), 1);
+	ck_assert_uint_eq(slab_alloc(c, objs + n, 1, ALLOC_NORMAL), 1);
 	slab_free(c, objs, n + 1);
 	ck_assert_uint_eq(c->nr_inuse, 0);
 }
@@ -343,25 +343,25 @@ START_TEST(barn_is_a_stack)
 	size_t n;
 
 	unit_boot();
-	ck_assert_uint_eq(barn_get(c, out, 64), 0);
+	ck_assert_uint_eq(barn_get(c, out, 64, true), 0);
 	get(c, 300);
-	ck_assert(barn_put(c, objs, 50));
-	ck_assert(barn_put(c, objs + 50, 20));
+	ck_assert(barn_put(c, objs, 50, true));
+	ck_assert(barn_put(c, objs + 50, 20, true));
 	ck_assert_uint_eq(c->barn.count, 70);
 	/* The batch put last, in its order; then what is below. */
-	ck_assert_uint_eq(barn_get(c, out, 20), 20);
+	ck_assert_uint_eq(barn_get(c, out, 20, true), 20);
 	ck_assert_int_eq(memcmp(out, objs + 50, 20 * sizeof(*out)), 0);
-	ck_assert_uint_eq(barn_get(c, out, 64), 50);
+	ck_assert_uint_eq(barn_get(c, out, 64, true), 50);
 	ck_assert_int_eq(memcmp(out, objs, 50 * sizeof(*out)), 0);
-	ck_assert_uint_eq(barn_get(c, out, 1), 0);
+	ck_assert_uint_eq(barn_get(c, out, 1, true), 0);
 
 	/* Up to its limit, in whole batches. */
-	for (n = 0; barn_put(c, objs, c->batch); n++)
+	for (n = 0; barn_put(c, objs, c->batch, true); n++)
 		;
 	ck_assert_uint_eq(n * c->batch, c->barn.limit);
 	ck_assert_uint_eq(c->barn.count, c->barn.limit);
-	ck_assert(!barn_put(c, objs, 1));
-	while (barn_get(c, out, 64))
+	ck_assert(!barn_put(c, objs, 1, true));
+	while (barn_get(c, out, 64, true))
 		n = c->barn.count;
 	ck_assert_uint_eq(n, 0);
 }
@@ -378,11 +378,11 @@ START_TEST(barn_without_memory)
 	while (zones[ZONE_BRK].free)
 		page_alloc(1, 1, &page);
 	fake_fail_all(true);
-	ck_assert(!barn_put(c, objs, 10));
-	ck_assert_uint_eq(barn_get(c, &out, 1), 0);
+	ck_assert(!barn_put(c, objs, 10, true));
+	ck_assert_uint_eq(barn_get(c, &out, 1, true), 0);
 	fake_fail_all(false);
-	ck_assert(barn_put(c, objs, 10));
-	ck_assert_uint_eq(barn_get(c, &out, 1), 1);
+	ck_assert(barn_put(c, objs, 10, true));
+	ck_assert_uint_eq(barn_get(c, &out, 1, true), 1);
 	ck_assert_ptr_eq(out, objs[9]);
 }
 END_TEST
@@ -397,7 +397,7 @@ START_TEST(further_cache)
 	for (unsigned k = 0; k < ARRAY_SIZE(sizes); k++) {
 		void *p, *q;
 
-		c = cache_open("further", sizes[k], true);
+		c = cache_open("further", sizes[k], true, NULL, NULL);
 		ck_assert_ptr_nonnull(c);
 		ck_assert_uint_gt(c->class, NR_SIZE_CLASSES);
 		ck_assert_uint_le(c->class, NR_SHEAF_CLASSES);
@@ -436,11 +436,11 @@ START_TEST(every_class)
 	unsigned n = 0;
 
 	unit_boot();
-	while ((c = cache_open("one more", 64, true))) {
+	while ((c = cache_open("one more", 64, true, NULL, NULL))) {
 		void *p;
 
 		n++;
-		ck_assert_uint_eq(slab_alloc(c, &p, 1), 1);
+		ck_assert_uint_eq(slab_alloc(c, &p, 1, ALLOC_NORMAL), 1);
 		/* The first ones have sheaves. */
 		ck_assert_uint_eq(percpu_push(c->class, p), c->class <= NR_SHEAF_CLASSES);
 		if (c->class == NR_SHEAF_CLASSES)
@@ -452,9 +452,9 @@ START_TEST(every_class)
 	ck_assert_uint_eq(n, CLASS_LARGE - 1 - NR_SIZE_CLASSES);
 	ck_assert(cache_close(with));
 	ck_assert(cache_close(last));
-	ck_assert_ptr_eq(cache_open("again", 128, false), last);
-	ck_assert_ptr_eq(cache_open("again", 128, true), with);
-	ck_assert_ptr_null(cache_open("again", 128, true));
+	ck_assert_ptr_eq(cache_open("again", 128, false, NULL, NULL), last);
+	ck_assert_ptr_eq(cache_open("again", 128, true, NULL, NULL), with);
+	ck_assert_ptr_null(cache_open("again", 128, true, NULL, NULL));
 }
 END_TEST
 

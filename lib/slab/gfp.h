@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests with flags: see gfp.c. Everything here sets errno when it returns
+ * NULL, and writes a line where the flags allow.
+ */
+#ifndef STELE_SLAB_GFP_H
+#define STELE_SLAB_GFP_H
+
+#include "base/compiler.h"
+#include "page/fault.h"
+#include "stele/gfp.h"
+
+struct kmem_cache;
+
+struct request {
+	const char *call;		/* for messages: the public function, */
+	const void *caller;		/* and where it was called from */
+	size_t size;
+	size_t align;
+	struct kmem_cache *cache;	/* NULL: a block of @size */
+};
+
+/* Flags that a hit need not look at: it does not wait, fail or write. */
+#define GFP_HIT	(STELE_GFP_ALL & ~(STELE_GFP_ZERO | STELE_GFP_COLD | STELE_GFP_ACCOUNT))
+
+/* A block, zeroed if the flags say so. */
+void *gfp_alloc(const struct request *r, stele_gfp_t gfp);
+/* The same without ACCOUNT, which is the caller's business. */
+void *gfp_alloc_plain(const struct request *r, stele_gfp_t gfp);
+
+/* What an allocation with these flags may do: enum alloc_flags. */
+unsigned gfp_how(stele_gfp_t gfp);
+
+/* Wrong arguments: one line, errno EINVAL; NULL. */
+void *gfp_invalid(const struct request *r, const char *what);
+
+/* Shall this request for a block or an object fail, on purpose? */
+bool slab_fails(size_t size, bool wait);
+static inline bool slab_should_fail(size_t size, bool wait)
+{
+	return unlikely(READ_ONCE(fault_armed)) && slab_fails(size, wait);
+}
+
+void gfp_set_nofail(stele_nofail_fn fn, void *data);
+
+#endif

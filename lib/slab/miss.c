@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Misses of the sheaves: batches go down to the barn and the slabs, and come up.
+ *
+ * Locking: none of its own. A batch in flight between two layers is private
+ * to the thread.
+ */
+#include "page/page.h"
+#include "slab/barn.h"
+#include "slab/deferred.h"
+#include "slab/kmalloc.h"
+#include "slab/percpu.h"
+
+#define BATCH_LIMIT	256
+
+/* A batch that found no room in a sheaf: barn, else slabs. */
+static void spill(struct kmem_cache *c, void *const *objs, size_t n)
+{
+	if (n && !barn_put(c, objs, n, true))
+		slab_free(c, objs, n);
+}
+
+/* Who may neither wait nor enter the kernel takes one from wherever it is at hand. */
+static __noinline void *refill_quiet(struct kmem_cache *c, unsigned how)
+{
+	void *obj;
+
+	if (barn_get(c, &obj, 1, false) || slab_alloc(c, &obj, 1, how))
+		return obj;
+	return NULL;
+}
+
+/* The sheaf is empty: fetch a batch, keep one, leave the rest in the sheaf. */
+static __noinline void *refill(unsigned class, unsigned how)
+{
+	struct kmem_cache *c = &kmem_caches[class];
+	void *batch[BATCH_LIMIT], **objs = batch;
+	size_t want, n, kept;
+
+	if (!(how & ALLOC_WAIT))
+		return refill_quiet(c, how);
+	if (unlikely(deferred_any()))
+		deferred_drain();
+	percpu_grow(class);
+	want = percpu_refill_size(class);
+	n = barn_get(c, objs, want, true);
+	if (!n) {
+		n = slab_alloc(c, batch, want, how);
+		objs = batch + want - n;
+	}
+	if (!n)
+		return NULL;
+	/* The hottest is the caller's; those below it go in as far as there is room. */
+	n--;
+	kept = percpu_push_batch(class, objs, n);
+	spill(c, objs, n - kept);
+	return objs[n];
+}
+
+/* The sheaf is full: make it larger, or move a batch out. */
+static __noinline void flush(unsigned class, void *obj)
+{
+	struct kmem_cache *c = &kmem_caches[class];
+	void *objs[BATCH_LIMIT];
+	size_t n;
+
+	if (unlikely(deferred_any()))
+		deferred_drain();
+	if (percpu_grow(class) && percpu_push(class, obj))
+		return;
+	n = percpu_pop_batch(class, objs, c->batch);
+	spill(c, objs, n);
+	if (!percpu_push(class, obj))
+		spill(c, &obj, 1);
+}
+
+void *class_try(unsigned class, unsigned how)
+{
+	void *p = percpu_pop_how(class, !(how & ALLOC_WAIT));
+
+	return likely(p) ? p : refill(class, how);
+}
+
+void class_free(unsigned class, void *p)
+{
+	if (unlikely(!percpu_push(class, p)))
+		flush(class, p);
+}
+
+void class_free_bulk(unsigned class, void **p, size_t n)
+{
+	struct kmem_cache *c = &kmem_caches[class];
+
+	n -= percpu_push_batch(class, p, n);
+	if (likely(!n))
+		return;
+	if (percpu_grow(class))
+		n -= percpu_push_batch(class, p, n);
+	spill(c, p, n);
+}
