@@ -23,7 +23,11 @@ extern "C" {
 
 typedef unsigned int stele_gfp_t;
 
-/* ---- modifiers ---- */
+/*
+ * ---- modifiers ----
+ *
+ * Those that even the fast paths must look at have the highest bits.
+ */
 
 /* The caller may wait: locks, system calls, and freeing memory first. */
 #define STELE_GFP_DIRECT_RECLAIM	0x00000001u
@@ -53,26 +57,26 @@ typedef unsigned int stele_gfp_t;
 #define STELE_GFP_NOFAIL		0x00000200u
 
 /* The memory is zeroed. */
-#define STELE_GFP_ZERO			0x00000400u
+#define STELE_GFP_ZERO			0x00040000u
 /* No line on stderr when the request fails. */
-#define STELE_GFP_NOWARN		0x00000800u
+#define STELE_GFP_NOWARN		0x00000400u
 /* Hint: the block will not be used soon; take one that is not in a CPU's cache. */
-#define STELE_GFP_COLD			0x00001000u
+#define STELE_GFP_COLD			0x00080000u
 /* Charge the block to the thread's budget group; see <stele/budget.h>. */
-#define STELE_GFP_ACCOUNT		0x00002000u
+#define STELE_GFP_ACCOUNT		0x00100000u
 
 /* Memory below 4 GiB. Only the page functions know it; see <stele/pages.h>. */
-#define STELE_GFP_DMA			0x00004000u
-#define STELE_GFP_DMA32			0x00008000u
+#define STELE_GFP_DMA			0x00200000u
+#define STELE_GFP_DMA32			0x00400000u
 
 /* Taken for compatibility; they say nothing about memory in a process. */
-#define STELE_GFP_HIGHMEM		0x00010000u
-#define STELE_GFP_MOVABLE		0x00020000u
-#define STELE_GFP_RECLAIMABLE		0x00040000u
-#define STELE_GFP_HARDWALL		0x00080000u
-#define STELE_GFP_THISNODE		0x00100000u
-#define STELE_GFP_COMP			0x00200000u
-#define STELE_GFP_WRITE			0x00400000u
+#define STELE_GFP_HIGHMEM		0x00000800u
+#define STELE_GFP_MOVABLE		0x00001000u
+#define STELE_GFP_RECLAIMABLE		0x00002000u
+#define STELE_GFP_HARDWALL		0x00004000u
+#define STELE_GFP_THISNODE		0x00008000u
+#define STELE_GFP_COMP			0x00010000u
+#define STELE_GFP_WRITE			0x00020000u
 
 /* Any other bit is a mistake: EINVAL and a line that names the caller. */
 #define STELE_GFP_ALL			0x007fffffu

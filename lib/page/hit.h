@@ -31,6 +31,7 @@ struct hit {
 	uintptr_t base;		/* window.base */
 	ptrdiff_t area;		/* this thread's rseq area, from its pointer */
 	ptrdiff_t number;	/* ditto: the CPU number or mm_cid to use */
+	uint32_t gfp_limit;	/* caches serve smaller flags words; 0: closed */
 	uint8_t class[HIT_SIZES + 1];	/* size -> class */
 
 	/* Never NULL in use: the empty region where a CPU has none, or is stopped. */

@@ -35,7 +35,7 @@ stele_kmem_cache_create_args(const char *name, const struct stele_kmem_cache_arg
 __public void *stele_kmem_cache_alloc(struct stele_kmem_cache *c, stele_gfp_t gfp)
 {
 #ifdef HAVE_RSEQ
-	if (likely(hit.size_limit && !(gfp & ~GFP_HIT))) {
+	if (likely(gfp < hit.gfp_limit)) {
 		void *p;
 
 		rseq_hit_pop(c->class, p, miss);
@@ -57,6 +57,8 @@ __public void stele_kmem_cache_free(struct stele_kmem_cache *c, void *obj)
 	size_t i = ((uintptr_t)obj - hit.base) >> PAGE_SHIFT;
 
 	if (likely(i < hit.pages)) {
+		barrier();	/* as in hit_free() */
+
 		size_t class = hit.map[i];
 
 		if (likely(class == c->class)) {

@@ -32,7 +32,7 @@ static __force_inline void *alloc(size_t size, stele_gfp_t gfp, const char *call
 				  const void *caller)
 {
 #ifdef HAVE_RSEQ
-	if (likely(size < hit.size_limit && size && !(gfp & ~GFP_HIT))) {
+	if (likely(size < hit.size_limit && size && gfp <= GFP_HIT)) {
 		void *p;
 
 		rseq_hit_pop(hit.class[size], p, miss);

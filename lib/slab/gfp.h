@@ -20,8 +20,14 @@ struct request {
 	struct kmem_cache *cache;	/* NULL: a block of @size */
 };
 
-/* Flags that a hit need not look at: it does not wait, fail or write. */
-#define GFP_HIT	(STELE_GFP_ALL & ~(STELE_GFP_ZERO | STELE_GFP_COLD | STELE_GFP_ACCOUNT))
+/*
+ * Flags that a hit need not look at, as it does not wait, fail or write. They are
+ * the lower ones: all others, and those that do not exist, make a larger word.
+ */
+#define GFP_HIT		(STELE_GFP_ZERO - 1)
+#define GFP_SLOW	(STELE_GFP_ZERO | STELE_GFP_COLD | STELE_GFP_ACCOUNT | STELE_GFP_DMA | \
+			 STELE_GFP_DMA32)
+static_assert((GFP_HIT | GFP_SLOW) == STELE_GFP_ALL && !(GFP_HIT & GFP_SLOW), "one of both");
 
 /* A block, zeroed if the flags say so. */
 void *gfp_alloc(const struct request *r, stele_gfp_t gfp);

@@ -28,8 +28,8 @@
 
 #include "base/bits.h"
 #include "os/os.h"
-#include "page/fault.h"
 #include "page/section.h"
+#include "slab/gfp.h"
 #include "slab/percpu_ops.h"
 #include "slab/percpu_rseq.h"
 #include "tune/tune.h"
@@ -166,6 +166,7 @@ static void update_hit(void)
 	/* What mmap_threshold wants mapped must not hit. */
 	WRITE_ONCE(hit.size_limit,
 		   open ? MIN((uint64_t)HIT_SIZES + 1, READ_ONCE(tune.mmap_threshold)) : 0);
+	WRITE_ONCE(hit.gfp_limit, open ? GFP_HIT + 1 : 0);
 	window_close(!open);
 }
 
