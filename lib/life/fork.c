@@ -18,6 +18,7 @@
  */
 #include "life/fork.h"
 
+#include "life/kswapd.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "page/reserve.h"
@@ -83,5 +84,6 @@ void fork_parent(void)
 void fork_child(void)
 {
 	release(true);
+	kswapd_fork_child();
 	percpu_fork_child();
 }

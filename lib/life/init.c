@@ -10,15 +10,18 @@
  *
  *	not relocated -> boot allocator only, no libc symbol may be touched
  *	first request -> life_init(): tunables, caches, sheaves
- *	constructor   -> fork handlers, exit report, a late environment
+ *	constructor   -> fork handlers, exit report, a late environment, kswapd
  *
  * Locking: init_lock; life_ready is stored with release when all is done.
  */
+#include "config.h"
+
 #include "life/init.h"
 
 #include <pthread.h>
 
 #include "life/fork.h"
+#include "life/kswapd.h"
 #include "observe/stats.h"
 #include "os/bug.h"
 #include "os/foreign.h"
@@ -45,10 +48,13 @@ static void *volatile relocated = (void *)&relocated;
 
 static void read_environment(char **envp)
 {
-	if (environment_read || !envp || os_secure())
+	if (environment_read || !envp)
 		return;
 	environment_read = true;
-	tune_read_environment(envp);
+	if (sizeof(CONF_FILE) > 1)
+		tune_read_file(CONF_FILE);
+	if (!os_secure())
+		tune_read_environment(envp);
 }
 
 /*
@@ -133,6 +139,7 @@ static __attribute__((constructor)) void life_start(void)
 		read_environment(os_environ());
 	if (tune.stats == STATS_EXIT)
 		keep_stderr();
+	kswapd_init();
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 

@@ -31,6 +31,15 @@ int os_unmap(void *addr, size_t len);
 /* Resize a mapping; it may move. Its contents move along. */
 int os_remap(void *addr, size_t old_len, size_t new_len, void **new_addr);
 
+/*
+ * Whole huge pages of @huge bytes, a power of two, from the system's pool; the
+ * length is a multiple of it. 0 bytes: no such page size.
+ */
+int os_map_huge(size_t len, size_t huge, void **addr);
+size_t os_huge_default(void);
+/* May the range be made of transparent huge pages, or must it not? */
+int os_advise_huge(void *addr, size_t len, bool huge);
+
 /* Give the pages back; the range stays mapped and reads as zero. */
 int os_purge(void *addr, size_t len);
 
@@ -64,10 +73,15 @@ bool os_rseq_own(ptrdiff_t *offset, bool *mm_cid);
 bool os_rseq_join(void);
 /* libc would register its threads but was told not to (glibc.pthread.rseq=0). */
 bool os_rseq_declined(void);
+/* Where the area of ours is, registered or not. */
+ptrdiff_t os_rseq_own_offset(void);
 
 /* One more than the largest CPU number that can exist, 0: unknown; CPUs for us. */
 unsigned os_cpu_ids(void);
 unsigned os_cpus(void);
+
+/* Milliseconds of a clock that never goes back. */
+uint64_t os_clock(void);
 
 /* Let another thread run. */
 void os_yield(void);
@@ -80,6 +94,8 @@ void os_futex_wake(uint32_t *word, int waiters);
 
 /* Write all of it, retrying short writes and EINTR. */
 void os_write(int fd, const void *buf, size_t len);
+/* The beginning of a file, up to @size bytes: how many, or -errno. */
+long os_read_file(const char *path, char *buf, size_t size);
 /* A private copy of @fd, far above what programs use; or -errno. */
 int os_dup(int fd);
 int os_pid(void);
@@ -98,7 +114,7 @@ bool os_secure(void);
 
 _Noreturn void os_abort(void);
 
-/* Run by thread exit code: true while the process never had a second thread. */
+/* True while the process never had a second thread, one of ours included. */
 bool os_single_threaded(void);
 
 #endif

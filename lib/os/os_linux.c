@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -15,10 +16,12 @@
 
 #include "base/bits.h"
 #include "os/syscall.h"
+#include "os/thread.h"
 
 /* From the kernel's headers, which not every libc comes with, or not new enough. */
 #define FUTEX_WAIT_PRIVATE	(0 | 128)
 #define FUTEX_WAKE_PRIVATE	(1 | 128)
+#define HUGE_PAGE_SHIFT		26
 #define FENCE_RSEQ		(1 << 7)
 #define FENCE_RSEQ_REGISTER	(1 << 8)
 #define FENCE_FLAG_CPU		1
@@ -71,6 +74,38 @@ int os_map(size_t len, void **addr)
 {
 	return map_result(raw_syscall6(SYS_mmap, 0, (long)len, PROT_READ | PROT_WRITE,
 				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), addr);
+}
+
+int os_map_huge(size_t len, size_t huge, void **addr)
+{
+	long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
+		     (long)log2_ceil(huge) << HUGE_PAGE_SHIFT;
+
+	return map_result(raw_syscall6(SYS_mmap, 0, (long)len, PROT_READ | PROT_WRITE, flags,
+				       -1, 0), addr);
+}
+
+size_t os_huge_default(void)
+{
+	static const char key[] = "Hugepagesize:";
+	char text[4096];
+	long n = os_read_file("/proc/meminfo", text, sizeof(text) - 1);
+	size_t kib = 0;
+
+	text[MAX(n, 0l)] = '\0';
+
+	const char *s = strstr(text, key);
+
+	for (s = s ? s + sizeof(key) - 1 : ""; *s == ' ' || (*s >= '0' && *s <= '9'); s++) {
+		if (*s != ' ')
+			kib = kib * 10 + (size_t)(*s - '0');
+	}
+	return kib << 10;
+}
+
+int os_advise_huge(void *addr, size_t len, bool huge)
+{
+	return (int)raw_syscall(SYS_madvise, addr, len, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0);
 }
 
 int os_unmap(void *addr, size_t len)
@@ -159,6 +194,14 @@ unsigned os_cpus(void)
 	return MAX(cpu.cpus, 1u);
 }
 
+uint64_t os_clock(void)
+{
+	struct timespec ts = { 0, 0 };
+
+	raw_syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts, 0, 0);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
 void os_yield(void)
 {
 	raw_syscall(SYS_sched_yield, 0, 0, 0, 0);
@@ -195,6 +238,24 @@ void os_write(int fd, const void *buf, size_t len)
 		p += n;
 		len -= (size_t)n;
 	}
+}
+
+long os_read_file(const char *path, char *buf, size_t size)
+{
+	long fd = raw_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	size_t have = 0;
+	long n = 0;
+
+	if (fd < 0)
+		return fd;
+	while (have < size) {
+		n = raw_syscall(SYS_read, fd, buf + have, size - have, 0);
+		if (n <= 0 && n != -EINTR)
+			break;
+		have += (size_t)MAX(n, 0l);
+	}
+	raw_syscall(SYS_close, fd, 0, 0, 0);
+	return n < 0 && !have ? n : (long)have;
 }
 
 int os_dup(int fd)
@@ -275,10 +336,15 @@ bool os_secure(void)
 
 void os_abort(void)
 {
+	/* libc's abort() is for threads that libc knows; the signal is for them as well. */
+	while (os_thread_is_own()) {
+		raw_syscall(SYS_kill, os_pid(), SIGABRT, 0, 0);
+		os_sleep(1000);
+	}
 	abort();
 }
 
 bool os_single_threaded(void)
 {
-	return &__libc_single_threaded && __libc_single_threaded;
+	return &__libc_single_threaded && __libc_single_threaded && !os_thread_any();
 }

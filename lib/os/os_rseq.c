@@ -65,6 +65,11 @@ bool os_rseq_area(ptrdiff_t *offset, bool *mm_cid)
 	return true;
 }
 
+ptrdiff_t os_rseq_own_offset(void)
+{
+	return (char *)&own - (char *)__builtin_thread_pointer();
+}
+
 bool os_rseq_declined(void)
 {
 	return &__rseq_size && !__rseq_size;
@@ -80,7 +85,7 @@ bool os_rseq_own(ptrdiff_t *offset, bool *mm_cid)
 {
 	if (pthread_key_create(&leaving, leave) || !os_rseq_join())
 		return false;
-	*offset = (char *)&own - (char *)__builtin_thread_pointer();
+	*offset = os_rseq_own_offset();
 	*mm_cid = has_mm_cid();
 	return true;
 }

@@ -105,6 +105,7 @@ static void count(struct section *s, size_t page, size_t npages, bool freed)
 	} else {
 		s->zone->free -= npages;
 		s->zone->free_touched -= touched;
+		s->zone->low_touched = MIN(s->zone->low_touched, s->zone->free_touched);
 	}
 }
 

@@ -169,6 +169,67 @@ bool page_try_free(void *addr, size_t npages, size_t written)
 	return done;
 }
 
+/* A run of at most 64 pages may cross from one section to the next. */
+static void set_touched(pfn_t pfn, size_t npages, uint64_t mask, bool touched)
+{
+	for (size_t i = 0; i < npages; i++) {
+		struct section *s;
+		size_t at;
+
+		if (!(mask & BITS_MASK(i)))
+			continue;
+		section_part(pfn + i, 1, &s, &at);
+		if (touched)
+			bits_set(s->touched, at);
+		else
+			bits_clear(s->touched, at);
+	}
+}
+
+void page_free_mapped(void *addr, size_t npages, uint64_t written, uint64_t zero)
+{
+	pfn_t pfn = addr_pfn(addr);
+
+	lock_acquire(&zone_lock);
+	set_touched(pfn, npages, written, true);
+	set_touched(pfn, npages, zero, false);
+	free_locked(pfn, npages, 0, true);
+	reclaim_after_free(pfn, npages);
+	lock_release(&zone_lock);
+}
+
+uint64_t page_touched(const void *addr, size_t npages)
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; i < npages; i++) {
+		struct section *s;
+		size_t at;
+
+		section_part(addr_pfn(addr) + i, 1, &s, &at);
+		if (READ_ONCE(s->touched[at / 64]) & BITS_MASK(at))
+			mask |= BITS_MASK(i);
+	}
+	return mask;
+}
+
+uint64_t page_purge_mapped(void *addr, size_t npages, uint64_t mask)
+{
+	size_t unit = os_page_size() >> PAGE_SHIFT;
+	pfn_t pfn = addr_pfn(addr);
+	uint64_t done = 0;
+
+	for (size_t i = 0; (i = bits_next(&mask, i, npages, true)) < npages;) {
+		size_t end = bits_next(&mask, i, npages, false);
+		pfn_t from = ALIGN_UP(pfn + i, unit), to = ALIGN_DOWN(pfn + end, unit);
+
+		if (from < to && !reclaim_purge(from, to - from))
+			done |= bits_span(from - pfn, to - pfn);
+		i = end;
+	}
+	return done;
+}
+
 #define SPARSE_MIN	256	/* pages; below, a call costs more than it saves */
 #define SPARSE_CHUNK	1024
 

@@ -103,6 +103,20 @@ bool page_try_free(void *addr, size_t npages, size_t written);
  */
 void page_free_sparse(void *addr, size_t npages);
 
+/*
+ * As page_free for a run of at most 64 pages, by bits: those that may have been
+ * written, and those that are known to be zero. The rest keep their state.
+ */
+void page_free_mapped(void *addr, size_t npages, uint64_t written, uint64_t zero);
+/* Which of its pages were other than zero when it was allocated. */
+uint64_t page_touched(const void *addr, size_t npages);
+/*
+ * Give back the memory of these pages of such a run; the run stays allocated.
+ * Returns those that went: whole pages of the system that were in memory, or may
+ * have been.
+ */
+uint64_t page_purge_mapped(void *addr, size_t npages, uint64_t mask);
+
 /* Grow a run in place; false: the pages behind it are not to be had. */
 bool page_extend(void *addr, size_t old_pages, size_t new_pages);
 

@@ -10,19 +10,24 @@
  * Locking: vmalloc_lock for the table; system calls are made outside of it.
  * An address is in the table only while its mapping exists: it is removed
  * before munmap (another thread may be handed the same address at once) and
- * entered after mmap.
+ * entered after mmap. What is mapped is charged to the limit before; the ends
+ * that map_aligned() cuts off at once are not.
  */
 #include "page/vmalloc.h"
 
 #include "base/bits.h"
 #include "os/os.h"
 #include "page/fault.h"
+#include "page/limit.h"
+#include "page/thp.h"
 #include "tune/tune.h"
 
 struct vm_area {
 	uintptr_t addr;		/* 0: empty slot */
-	size_t len;
+	uint64_t len : 63;
+	uint64_t pool : 1;	/* of the pool's huge pages */
 };
+static_assert(sizeof(struct vm_area) == 16, "tables are whole pages");
 
 #define NR_FREED	64
 #define FIRST_CAPACITY	(PAGE_SIZE / sizeof(struct vm_area))
@@ -54,13 +59,13 @@ static struct vm_area *find(uintptr_t addr)
 	return NULL;
 }
 
-static void insert(uintptr_t addr, size_t len)
+static void insert(struct vm_area a)
 {
-	size_t i = home(addr);
+	size_t i = home(a.addr);
 
 	while (table.slots[i].addr)
 		i = (i + 1) & (table.capacity - 1);
-	table.slots[i] = (struct vm_area){ addr, len };
+	table.slots[i] = a;
 }
 
 static void erase(struct vm_area *a)
@@ -97,7 +102,7 @@ static bool reserve(void)
 	table.capacity = capacity;
 	for (size_t i = 0; i < old_capacity; i++) {
 		if (old[i].addr)
-			insert(old[i].addr, old[i].len);
+			insert(old[i]);
 	}
 	if (old)
 		page_free_meta(old, old_capacity * sizeof(*old) / PAGE_SIZE);
@@ -141,7 +146,7 @@ static void count_area(long areas, size_t len)
 	st->max_bytes = MAX(st->max_bytes, st->bytes);
 }
 
-static bool enter(void *addr, size_t len)
+static bool enter(struct vm_area a)
 {
 	bool ok;
 
@@ -149,57 +154,99 @@ static bool enter(void *addr, size_t len)
 	/* A table that cannot grow is good until it is nearly full. */
 	ok = reserve() || (table.slots && table.stats.count + 1 < table.capacity);
 	if (ok) {
-		insert((uintptr_t)addr, len);
-		count_area(1, len);
+		insert(a);
+		count_area(1, a.len);
 	}
 	lock_release(&vmalloc_lock);
 	return ok;
 }
 
 /*
- * Take the entry out; returns its length, 0: there was none. While a mapping
- * moves, its entry is out of the table but still counted, so that there is a slot
- * for it when it comes back.
+ * Take the entry out; its address is 0: there was none. While a mapping moves, its
+ * entry is out of the table but still counted, so that there is a slot for it when
+ * it comes back.
  */
-static size_t detach(const void *addr, bool for_good)
+static struct vm_area detach(const void *addr, bool for_good)
 {
-	struct vm_area *a;
-	size_t len = 0;
+	struct vm_area *at, a = { 0 };
 
 	lock_acquire(&vmalloc_lock);
-	a = find((uintptr_t)addr);
-	if (a) {
-		len = a->len;
-		erase(a);
+	at = find((uintptr_t)addr);
+	if (at) {
+		a = *at;
+		erase(at);
 	}
-	if (a && for_good) {
-		count_area(-1, len);
+	if (at && for_good) {
+		count_area(-1, a.len);
 		table.freed[table.next_freed++ % NR_FREED] = (uintptr_t)addr;
 	}
 	lock_release(&vmalloc_lock);
-	return len;
+	return a;
 }
 
-static void attach(const void *addr, size_t old_len, size_t len)
+static void attach(struct vm_area a, size_t old_len)
 {
 	lock_acquire(&vmalloc_lock);
-	insert((uintptr_t)addr, len);
-	table.stats.bytes += len - old_len;
+	insert(a);
+	table.stats.bytes += a.len - old_len;
 	table.stats.max_bytes = MAX(table.stats.max_bytes, table.stats.bytes);
 	lock_release(&vmalloc_lock);
 }
 
-void *vmalloc_alloc(size_t size, size_t align)
+/* From the pool of huge pages, if one was asked for and has them. */
+static bool map_pool(size_t size, size_t align, struct vm_area *a)
+{
+	size_t page = thp_pool_page(), len;
+	void *addr;
+
+	if (likely(!page) || size < page || align > page)
+		return false;
+	len = ALIGN_UP(size, page);
+	if (len < size || !limit_charge(len))
+		return false;
+	if (os_map_huge(len, page, &addr)) {
+		limit_uncharge(len);
+		return false;
+	}
+	*a = (struct vm_area){ (uintptr_t)addr, len, true };
+	return true;
+}
+
+static bool map_pages(size_t size, size_t align, struct vm_area *a)
 {
 	size_t len = ALIGN_UP(size, os_page_size());
 	void *addr;
 
-	if (len < size || should_fail(STELE_FAIL_PAGE_ALLOC, len) ||
-	    map_aligned(len, align, &addr))
+	if (len < size || should_fail(STELE_FAIL_PAGE_ALLOC, len) || !limit_charge(len))
+		return false;
+	if (unlikely(thp_mode() == THP_MODE_ALWAYS) && len >= HUGE_SIZE)
+		align = MAX(align, HUGE_SIZE);
+	if (map_aligned(len, align, &addr)) {
+		limit_uncharge(len);
+		return false;
+	}
+	thp_advise(addr, len);
+	*a = (struct vm_area){ (uintptr_t)addr, len, false };
+	return true;
+}
+
+static void unmap(struct vm_area a)
+{
+	/* Without room for one more mapping a hole cannot be cut: empty it then. */
+	if (os_unmap((void *)a.addr, a.len))
+		os_purge((void *)a.addr, a.len);
+	limit_uncharge(a.len);
+}
+
+void *vmalloc_alloc(size_t size, size_t align)
+{
+	struct vm_area a;
+
+	if (!map_pool(size, align, &a) && !map_pages(size, align, &a))
 		return NULL;
-	if (enter(addr, len))
-		return addr;
-	os_unmap(addr, len);
+	if (enter(a))
+		return (void *)a.addr;
+	unmap(a);
 	return NULL;
 }
 
@@ -245,31 +292,53 @@ bool vmalloc_was_freed(const void *addr)
 
 bool vmalloc_free(void *addr)
 {
-	size_t len = detach(addr, true);
+	struct vm_area a = detach(addr, true);
 
-	if (!len)
+	if (!a.addr)
 		return false;
-	tune_note_unmap(len);
-	/* Without room for one more mapping a hole cannot be cut: empty it then. */
-	if (os_unmap(addr, len))
-		os_purge(addr, len);
+	tune_note_unmap(a.len);
+	unmap(a);
+	return true;
+}
+
+/* Make the mapping @len long; false: it is as it was. */
+static bool remap(struct vm_area *a, size_t len)
+{
+	size_t more = len > a->len ? len - a->len : 0;
+	void *addr = (void *)a->addr;
+
+	/* The system grows no mapping of the pool, and shrinks it by huge pages only. */
+	if (a->pool)
+		return !more && len > a->len / 2;
+	if (len == a->len)
+		return true;
+	if (!limit_charge(more))
+		return false;
+	if (os_remap(addr, a->len, len, &addr)) {
+		limit_uncharge(more);
+		return false;
+	}
+	if (!more)
+		limit_uncharge(a->len - len);
+	a->addr = (uintptr_t)addr;
+	a->len = len;
 	return true;
 }
 
 void *vmalloc_resize(void *addr, size_t size)
 {
-	size_t len = ALIGN_UP(size, os_page_size());
-	size_t old_len = len < size ? 0 : detach(addr, false);
-	void *new_addr = addr;
+	size_t len = ALIGN_UP(size, os_page_size()), old_len;
+	struct vm_area a = { 0 };
+	bool done;
 
-	if (!old_len)
+	if (len >= size)
+		a = detach(addr, false);
+	if (!a.addr)
 		return NULL;
-	if (len != old_len && os_remap(addr, old_len, len, &new_addr)) {
-		attach(addr, old_len, old_len);
-		return NULL;
-	}
-	attach(new_addr, old_len, len);
-	return new_addr;
+	old_len = a.len;
+	done = remap(&a, len);
+	attach(a, old_len);
+	return done ? (void *)a.addr : NULL;
 }
 
 struct vmalloc_stats vmalloc_stats(void)
@@ -280,4 +349,9 @@ struct vmalloc_stats vmalloc_stats(void)
 	s = table.stats;
 	lock_release(&vmalloc_lock);
 	return s;
+}
+
+struct vmalloc_stats vmalloc_stats_unlocked(void)
+{
+	return table.stats;
 }

@@ -26,9 +26,11 @@ void *vmalloc_block_of(const void *addr, size_t *size);
 bool vmalloc_was_freed(const void *addr);
 /* Unmap; false: no such block, nothing done. */
 bool vmalloc_free(void *addr);
-/* Resize by mremap; NULL: no memory, block unchanged. Contents move along. */
+/* Resize by mremap; NULL: not possible, block unchanged. Contents move along. */
 void *vmalloc_resize(void *addr, size_t size);
 struct vmalloc_stats vmalloc_stats(void);
+/* For reports: possibly while they change. */
+struct vmalloc_stats vmalloc_stats_unlocked(void);
 
 extern struct lock vmalloc_lock;
 

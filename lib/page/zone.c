@@ -12,7 +12,9 @@
 #include "base/bits.h"
 #include "os/bug.h"
 #include "os/os.h"
+#include "page/limit.h"
 #include "page/reserve.h"
+#include "page/thp.h"
 #include "page/zone.h"
 
 /*
@@ -199,12 +201,14 @@ void zone_set_present(struct zone *z, pfn_t start, pfn_t end)
 /* Pages that leave the zone: they must be out of the buddy already. */
 void zone_drop_present(pfn_t start, pfn_t end)
 {
+	limit_uncharge((end - start) << PAGE_SHIFT);
 	for (pfn_t p = start; p < end;) {
 		struct section *s = section_of(p);
 		pfn_t stop = MIN(end, s->base + SECTION_PAGES);
 
 		s->zone->present -= bits_clear_range(s->present, p - s->base, stop - s->base);
 		bits_clear_range(s->touched, p - s->base, stop - s->base);
+		thp_forget(s, p - s->base, stop - s->base);
 		p = stop;
 	}
 }

@@ -53,9 +53,12 @@ struct zone {
 	uintptr_t brk;			/* the break as we left it */
 	struct carve *top_carve;
 
+	size_t low_touched;		/* least of free_touched since kswapd looked */
+	int held_runs;			/* runs of held regions; see thp.c */
 	size_t purge_floor;		/* free_touched must exceed it; see reclaim.c */
 	size_t hand;			/* where the next purge goes on, as in buddy_prev */
 	size_t nr_grow, nr_trim, nr_purge;	/* system calls made */
+	size_t nr_refused;		/* of the purges */
 	size_t max_present;
 };
 

@@ -19,6 +19,8 @@
 #include "base/bits.h"
 #include "os/bug.h"
 #include "os/os.h"
+#include "page/limit.h"
+#include "page/thp.h"
 #include "page/zone.h"
 #include "tune/tune.h"
 
@@ -45,6 +47,9 @@ static pfn_t first_page(uintptr_t brk)
 }
 
 struct plan {
+	/* What is asked for: bytes above the run, tables for so many pages, break at multiples. */
+	size_t pad, ahead, unit;
+
 	pfn_t start;		/* first new page */
 	size_t carve;		/* pages of it for tables */
 	pfn_t described;	/* tables reach up to here */
@@ -52,12 +57,18 @@ struct plan {
 	uintptr_t new_brk;
 };
 
-/* Add @pad to a break, and keep it page aligned; false: past the end of the world. */
-static bool pad_break(uintptr_t brk, size_t pad, uintptr_t *out)
+/* The break stands at multiples of this, as long as there is room for it. */
+static size_t break_unit(void)
 {
-	if (__builtin_add_overflow(brk, pad, &brk) || brk > 1ul << 47)
+	return thp_mode() == THP_MODE_ALWAYS ? MAX(HUGE_SIZE, os_page_size()) : os_page_size();
+}
+
+/* Add the pad to a break, and keep it aligned; false: past the end of the world. */
+static bool pad_break(uintptr_t brk, const struct plan *p, uintptr_t *out)
+{
+	if (__builtin_add_overflow(brk, p->pad, &brk) || brk > 1ul << 47)
 		return false;
-	*out = ALIGN_UP(brk, os_page_size());
+	*out = ALIGN_UP(brk, p->unit);
 	return true;
 }
 
@@ -67,7 +78,7 @@ static bool pad_break(uintptr_t brk, size_t pad, uintptr_t *out)
  * 1/64 of what they describe.
  */
 static bool make_plan(struct zone *z, uintptr_t brk, size_t npages, size_t align,
-		      size_t pad, size_t ahead, struct plan *p)
+		      struct plan *p)
 {
 	p->start = first_page(brk);
 	p->carve = 0;
@@ -79,13 +90,13 @@ static bool make_plan(struct zone *z, uintptr_t brk, size_t npages, size_t align
 		if (joined)
 			from -= buddy_run_below(from);
 		p->run = ALIGN_UP(from, align);
-		if (!pad_break((p->run + npages) << PAGE_SHIFT, pad, &p->new_brk))
+		if (!pad_break((p->run + npages) << PAGE_SHIFT, p, &p->new_brk))
 			return false;
 		p->described = p->new_brk >> PAGE_SHIFT;
 		if (!p->carve && !zone_carve_pages(z, p->start, p->described))
 			return true;
 		/* Carves cut free runs apart: the fewer the better. */
-		p->described = ALIGN_UP(p->described + ahead - SUB_PAGES, SUB_PAGES);
+		p->described = ALIGN_UP(p->described + p->ahead - SUB_PAGES, SUB_PAGES);
 		carve = zone_carve_pages(z, p->start, p->described);
 		if (carve <= p->carve)
 			return true;
@@ -101,32 +112,39 @@ static void commit(struct zone *z, const struct plan *p)
 	if (p->carve)
 		zone_describe(z, p->start, p->carve, p->start, p->described);
 	zone_set_present(z, p->start, end);
+	thp_advise(pfn_addr(p->start), (end - p->start) << PAGE_SHIFT);
 	buddy_free(p->start + p->carve, end - p->start - p->carve);
 	z->end = end;
 	z->brk = p->new_brk;
 	z->nr_grow++;
 }
 
-static bool try_grow(struct zone *z, size_t npages, size_t align, size_t pad, size_t ahead,
-		     struct plan *p)
+static bool try_grow(struct zone *z, size_t npages, size_t align, struct plan *p)
 {
 	for (int race = 0; race < RACES_MAX; race++) {
 		void *cur, *old, *back;
+		size_t bytes;
 
 		if (os_sbrk(0, &cur))
 			return false;
 		/* A break below our pages: someone took memory from under us. */
 		if ((uintptr_t)cur < z->brk)
 			return false;
-		if (!make_plan(z, (uintptr_t)cur, npages, align, pad, ahead, p))
+		if (!make_plan(z, (uintptr_t)cur, npages, align, p))
 			return false;
 		if (z->end && p->described - (window.base >> PAGE_SHIFT) >
 			      MAX_SECTIONS * SECTION_PAGES)
 			return false;
-		if (os_sbrk((intptr_t)(p->new_brk - (uintptr_t)cur), &old))
+		bytes = p->new_brk - (p->start << PAGE_SHIFT);
+		if (!limit_charge(bytes))
 			return false;
+		if (os_sbrk((intptr_t)(p->new_brk - (uintptr_t)cur), &old)) {
+			limit_uncharge(bytes);
+			return false;
+		}
 		if (old == cur)
 			return true;
+		limit_uncharge(bytes);
 		/* Another sbrk() came between: what we got is in the wrong place. */
 		os_sbrk(-(intptr_t)(p->new_brk - (uintptr_t)cur), &back);
 	}
@@ -135,7 +153,6 @@ static bool try_grow(struct zone *z, size_t npages, size_t align, size_t pad, si
 
 pfn_t zone_brk_grow(struct zone *z, size_t npages, size_t align)
 {
-	struct plan p;
 	pfn_t run = ALIGN_UP(z->end - buddy_run_below(z->end), align);
 
 	if (npages > MAX_SECTIONS * SECTION_PAGES)
@@ -143,11 +160,18 @@ pfn_t zone_brk_grow(struct zone *z, size_t npages, size_t align)
 	/* A run at the top that is no block of the buddy may do already. */
 	if (run + npages <= z->end && buddy_take(run, npages))
 		return run;
-	size_t ahead = CLAMP(z->present / 2, AHEAD_MIN, AHEAD_MAX);
 
-	if (!try_grow(z, npages, align, grow_pad(), ahead, &p) &&
-	    !try_grow(z, npages, align, 0, SUB_PAGES, &p))
-		return 0;
+	struct plan p = {
+		.pad = grow_pad(),
+		.ahead = CLAMP(z->present / 2, AHEAD_MIN, AHEAD_MAX),
+		.unit = break_unit(),
+	};
+
+	if (!try_grow(z, npages, align, &p)) {
+		p = (struct plan){ .ahead = SUB_PAGES, .unit = os_page_size() };
+		if (!try_grow(z, npages, align, &p))
+			return 0;
+	}
 	commit(z, &p);
 	if (!buddy_take(p.run, npages))
 		bug("zone %s: pages %p.. of a growth are not free", zone_name(z), pfn_addr(p.run));
@@ -207,14 +231,14 @@ static void drop_carve(struct zone *z, const struct carve *gone)
  */
 static pfn_t padded_end(const struct zone *z, pfn_t reach, size_t pad)
 {
-	size_t unit = os_page_size() >> PAGE_SHIFT;
-	pfn_t end = ALIGN_UP(reach, unit) + pad, before;
+	size_t unit = break_unit() >> PAGE_SHIFT;
+	pfn_t end = ALIGN_UP(reach + pad, unit), before;
 
 	do {
 		before = end;
 		for (const struct carve *c = z->top_carve; c && c->end > reach; c = c->below) {
 			if (c->start < end)
-				end = MAX(end, ALIGN_UP(c->end, unit) + pad);
+				end = MAX(end, ALIGN_UP(c->end + pad, unit));
 		}
 	} while (end != before);
 	return end;
@@ -222,7 +246,6 @@ static pfn_t padded_end(const struct zone *z, pfn_t reach, size_t pad)
 
 size_t zone_brk_trim(struct zone *z, size_t pad)
 {
-	size_t unit = os_page_size() >> PAGE_SHIFT;
 	pfn_t reach, new_end;
 	void *cur, *old;
 
@@ -231,7 +254,7 @@ size_t zone_brk_trim(struct zone *z, size_t pad)
 	reach = lowest_reach(z);
 	if (pad >= (z->end - reach) << PAGE_SHIFT)
 		return 0;
-	new_end = padded_end(z, reach, ALIGN_UP(bytes_pages(pad), unit));
+	new_end = padded_end(z, reach, bytes_pages(pad));
 	if (new_end >= z->end)
 		return 0;
 

@@ -11,6 +11,8 @@
 #include "base/bits.h"
 #include "os/bug.h"
 #include "os/os.h"
+#include "page/limit.h"
+#include "page/thp.h"
 #include "page/zone.h"
 
 #define CHUNK_MIN	(4ul << 20 >> PAGE_SHIFT)
@@ -36,14 +38,19 @@ static pfn_t try_chunk(struct zone *z, size_t npages, size_t align, size_t chunk
 	total = ALIGN_UP(total << PAGE_SHIFT, os_page_size()) >> PAGE_SHIFT;
 	if (z->nr_sections + total / SECTION_PAGES + 2 > MAX_SECTIONS)
 		return 0;
-	if (os_map(total << PAGE_SHIFT, &addr))
+	if (!limit_charge(total << PAGE_SHIFT))
 		return 0;
+	if (os_map(total << PAGE_SHIFT, &addr)) {
+		limit_uncharge(total << PAGE_SHIFT);
+		return 0;
+	}
 	start = addr_pfn(addr);
 	end = start + total;
 	carve = zone_carve_pages(z, start, end);
 	if (carve)
 		zone_describe(z, start, carve, start, end);
 	zone_set_present(z, start, end);
+	thp_advise(addr, total << PAGE_SHIFT);
 	buddy_free(start + carve, total - carve);
 	z->nr_grow++;
 	run = ALIGN_UP(start + carve, align);

@@ -31,6 +31,7 @@ __public int malloc_trim(size_t pad)
 		return 0;
 	kmalloc_drain();
 	given = reclaim_all(pad);
+	given |= kmalloc_purge() != 0;
 	errno = saved;
 	return given;
 }

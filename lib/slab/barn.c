@@ -63,3 +63,15 @@ void barn_drain(struct kmem_cache *c)
 	while ((n = barn_get(c, objs, ARRAY_SIZE(objs), true)))
 		slab_free(c, objs, n);
 }
+
+void barn_shrink(struct kmem_cache *c)
+{
+	struct barn *b = &c->barn;
+
+	lock_acquire(&b->lock);
+	if (b->objs && !b->count) {
+		page_free_meta(b->objs, b->pages);
+		b->objs = NULL;
+	}
+	lock_release(&b->lock);
+}

@@ -15,4 +15,7 @@ size_t barn_get(struct kmem_cache *c, void **objs, size_t n, bool wait);
 /* All of it into the slabs. */
 void barn_drain(struct kmem_cache *c);
 
+/* Give the array of an empty barn back; the next batch opens it anew. */
+void barn_shrink(struct kmem_cache *c);
+
 #endif

@@ -14,6 +14,7 @@
 #include "os/bug.h"
 #include "os/foreign.h"
 #include "page/boot.h"
+#include "page/limit.h"
 #include "page/reclaim.h"
 #include "page/section.h"
 #include "page/task.h"
@@ -24,6 +25,7 @@
 #include "slab/deferred.h"
 #include "slab/gfp.h"
 #include "slab/large.h"
+#include "slab/oom.h"
 #include "slab/percpu.h"
 #include "slab/pressure.h"
 #include "slab/slab.h"
@@ -32,10 +34,16 @@
 
 #define LARGE_SLACK_MAX	(16ul << 20)
 
-static __cold_path void *no_memory(void)
+static __cold_path void *failed(void)
 {
 	errno = ENOMEM;
 	return NULL;
+}
+
+static __cold_path void *no_memory(size_t size)
+{
+	oom_report(size);
+	return failed();
 }
 
 #define ROUNDS_MAX	16
@@ -59,7 +67,7 @@ static inline void *class_alloc(unsigned class)
 	/* Who frees memory may use what is set aside for it. */
 	if (!p && current_task.scope & SCOPE_NORECLAIM)
 		p = class_try(class, ALLOC_NORMAL | ALLOC_RESERVE);
-	return p ? p : no_memory();
+	return p ? p : no_memory(kmem_caches[class].size);
 }
 
 static __cold_path void perturb(void *p, int byte)
@@ -90,7 +98,7 @@ static void *alloc_large(size_t size, size_t align, bool zero)
 	p = large_alloc(size, align, zero, ALLOC_NORMAL);
 	for (unsigned round = 0; unlikely(!p) && direct_reclaim(size, round); round++)
 		p = large_alloc(size, align, zero, ALLOC_NORMAL);
-	return likely(p) ? p : no_memory();
+	return likely(p) ? p : no_memory(size);
 }
 
 #define NEXT_CLASSES	2	/* tried where a lock of the right one is held */
@@ -126,7 +134,7 @@ void *kmalloc(size_t size)
 	void *p;
 
 	if (fails(size))
-		return no_memory();
+		return failed();
 	if (likely(is_small(size)))
 		return perturbed(class_alloc(size_class(size)));
 	p = alloc_large(size, PAGE_SIZE, false);
@@ -138,7 +146,7 @@ void *kzalloc(size_t size)
 	void *p;
 
 	if (fails(size))
-		return no_memory();
+		return failed();
 	if (likely(is_small(size))) {
 		p = class_alloc(size_class(size));
 		return likely(p) ? memset(p, 0, size) : NULL;
@@ -151,7 +159,7 @@ void *kmalloc_aligned(size_t size, size_t align)
 	void *p;
 
 	if (fails(size))
-		return no_memory();
+		return failed();
 	if (is_small(MAX(size, align)) && align <= PAGE_SIZE)
 		return perturbed(class_alloc(size_class_aligned(size, align)));
 	p = alloc_large(size, align, false);
@@ -361,7 +369,10 @@ static void *realloc_unclassed(void *p, size_t size)
 		if (size <= SIZE_MAX_SLAB || size > PTRDIFF_MAX - PAGE_SIZE)
 			return move(p, size, have);
 		q = vmalloc_resize(p, size);
-		return q ? q : no_memory();
+		/* Under a limit, what lies idle may be in the way. */
+		if (!q && limit_is_set() && size > have && direct_reclaim(size - have, 0))
+			q = vmalloc_resize(p, size);
+		return q ? q : move(p, size, have);
 	}
 	if (!is_foreign(p))
 		bad_pointer("realloc", p);
@@ -441,6 +452,28 @@ void kmalloc_drain(void)
 	percpu_drain();
 	for_each_cache(c) {
 		barn_drain(c);
+		barn_shrink(c);
 		slab_shrink(c);
 	}
+}
+
+void kmalloc_drain_idle(void)
+{
+	percpu_drain();
+	for_each_cache(c) {
+		if (c->ops && c->ops->unmake)
+			continue;
+		barn_drain(c);
+		barn_shrink(c);
+		slab_shrink(c);
+	}
+}
+
+size_t kmalloc_purge(void)
+{
+	size_t pages = 0;
+
+	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++)
+		pages += slab_purge(&kmem_caches[class]);
+	return pages;
 }

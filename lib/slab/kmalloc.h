@@ -51,5 +51,9 @@ struct kmalloc_usage kmalloc_usage(void);
 
 /* Sheaves, barns and empty slabs back to the buddy. */
 void kmalloc_drain(void);
+/* The same by a thread that must not call the program: caches with destructors stay. */
+void kmalloc_drain_idle(void);
+/* Memory of free pages inside of slabs back to the system; returns the pages. */
+size_t kmalloc_purge(void);
 
 #endif

@@ -67,7 +67,7 @@ static inline void relist(struct kmem_cache *c, struct slab *s)
 {
 	unsigned b = bucket_for(c, s);
 
-	if (b == s->bucket)
+	if (b == s->bucket || s->bucket == BUCKET_ISOLATED)
 		return;
 	unlist(c, s);
 	enlist(c, s, b);
@@ -116,7 +116,8 @@ static struct slab *slab_new(struct kmem_cache *c, unsigned how)
 	s->order = c->order;
 	s->class = c->class;
 	s->bucket = BUCKET_FULL;	/* on no list yet */
-	s->inuse = s->fresh = s->scan = 0;
+	s->inuse = s->fresh = s->scan = s->looked = 0;
+	s->purged = 0;
 	s->cache = c;
 	s->base = base;
 	/* The descriptors may have been first ones of other runs. */
@@ -143,13 +144,16 @@ static void slab_destroy(struct kmem_cache *c, struct slab *s)
 
 	void *base = s->base;
 	size_t npages = 1ul << c->order;
-	size_t written = bytes_pages((size_t)s->fresh * c->size);
+	size_t written = MIN(bytes_pages((size_t)s->fresh * c->size), npages);
 
 	page_set_class(base, npages, CLASS_NONE);
 	/* Leave no state behind in descriptors that held the bitmap. */
 	slab_bitmap(s)[slab_words(c) - 1] = 0;
 	s->cache = NULL;
-	page_free(base, npages, MIN(written, npages));
+	if (unlikely(s->purged))
+		page_free_mapped(base, npages, bits_span(0, written) & ~s->purged, s->purged);
+	else
+		page_free(base, npages, written);
 }
 
 /* Into objs[n - 1], objs[n - 2], ... by rising address. */
@@ -169,6 +173,8 @@ static size_t slab_take(struct kmem_cache *c, struct slab *s, void **objs, size_
 			objs[n - ++got] = base + i * c->size;
 			if (i >= s->fresh)
 				s->fresh = (uint32_t)i + 1;
+			if (unlikely(s->purged))
+				s->purged &= ~slab_page_mask(i * c->size, (i + 1) * c->size - 1);
 		}
 		map[w] = ~spare;
 		if (spare)
@@ -361,6 +367,35 @@ bool slab_try_free(struct kmem_cache *c, void *const *objs, size_t n)
 	put_objects(c, objs, n);
 	lock_release(&c->list_lock);
 	return true;
+}
+
+/* Slabs that were looked at go to the head of their list, so the others are at its tail. */
+struct slab *slab_isolate(struct kmem_cache *c, uint32_t round)
+{
+	struct slab *s = NULL;
+
+	lock_acquire(&c->list_lock);
+	for (unsigned b = 0; b < NR_BUCKETS && !s; b++) {
+		if (list_empty(&c->partial[b]))
+			continue;
+		s = list_last(&c->partial[b], struct slab, node);
+		if (s->looked == round)
+			s = NULL;
+	}
+	if (s) {
+		unlist(c, s);
+		s->bucket = BUCKET_ISOLATED;
+		s->looked = round;
+	}
+	lock_release(&c->list_lock);
+	return s;
+}
+
+void slab_put_back(struct kmem_cache *c, struct slab *s)
+{
+	lock_acquire(&c->list_lock);
+	enlist(c, s, bucket_for(c, s));
+	lock_release(&c->list_lock);
 }
 
 void slab_shrink(struct kmem_cache *c)

@@ -32,7 +32,11 @@
 #define SHEAF_MAX	2048u
 #define EXTRA_SLOTS	256u
 
-enum { BUCKET_EMPTY = NR_BUCKETS, BUCKET_FULL };
+enum {
+	BUCKET_EMPTY = NR_BUCKETS,
+	BUCKET_FULL,
+	BUCKET_ISOLATED,	/* taken off its list for a while; see slab_isolate() */
+};
 
 struct kmem_cache;
 
@@ -52,16 +56,16 @@ struct cache_ops {
 /* Overlays struct page. Fields below state: the cache's list_lock. */
 struct slab {
 	uint8_t state, order, class;
-	uint8_t bucket;			/* list it is on, or BUCKET_FULL */
+	uint8_t bucket;			/* list it is on, or one of those above */
 	uint32_t npages;
 	struct list node;
 	uint32_t inuse;			/* bits set in the bitmap */
 	uint32_t fresh;			/* objects from here on were never out */
 	uint32_t scan;			/* bitmap words below are all ones */
-	uint32_t unused;
+	uint32_t looked;		/* the latest round that looked for free pages */
 	struct kmem_cache *cache;	/* constant while it is a slab */
 	void *base;			/* first object; constant */
-	uint64_t unused2;
+	uint64_t purged;		/* pages given back, no object on them was out since */
 };
 static_assert(sizeof(struct slab) == sizeof(struct page), "overlay");
 static_assert(offsetof(struct slab, npages) == offsetof(struct page, npages), "overlay");
@@ -143,6 +147,20 @@ size_t slab_find_out(struct kmem_cache *c, void **objs, size_t max);
 /* Return empty slabs to the buddy. */
 void slab_shrink(struct kmem_cache *c);
 
+/*
+ * The next partial slab that this round has not looked at yet, taken off its list:
+ * nothing will be allocated from it, while objects may still be freed. NULL: that
+ * was all of them. slab_put_back() ends it.
+ */
+struct slab *slab_isolate(struct kmem_cache *c, uint32_t round);
+void slab_put_back(struct kmem_cache *c, struct slab *s);
+
+/*
+ * Give back the pages of partial slabs that no object in use lies on; slab_purge.c.
+ * Returns how many.
+ */
+size_t slab_purge(struct kmem_cache *c);
+
 /* The slab that holds @obj, which must lie in a page of class @class. */
 struct slab *slab_of(const void *obj, unsigned class);
 static inline void *slab_base(const struct kmem_cache *c, const void *obj)
@@ -157,6 +175,12 @@ static inline long slab_index(const struct kmem_cache *c, const void *obj)
 	size_t i = off * c->magic >> 32;
 
 	return i * c->size == off && i < c->objects ? (long)i : -1;
+}
+
+/* The pages from the one of byte @from to that of byte @to, as bits of slab->purged. */
+static inline uint64_t slab_page_mask(size_t from, size_t to)
+{
+	return bits_span(from / PAGE_SIZE, to / PAGE_SIZE + 1);
 }
 
 static inline uint64_t *slab_bitmap(struct slab *s)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The environment: glibc's own variables, GLIBC_TUNABLES and STELE_CONF.
- * Later sources win. Nothing is read in secure mode; the caller sees to that.
+ * Where values come from: the file, if configure named one; glibc's own
+ * variables, GLIBC_TUNABLES and STELE_CONF. Later sources win. In secure mode
+ * the environment is not read; the caller sees to that.
  */
 #include "os/bug.h"
+#include "os/os.h"
 #include "tune/tune.h"
 
 /* The rest of @s after @prefix, or NULL. */
@@ -50,57 +52,101 @@ static void read_glibc_tunables(const char *s)
 	}
 }
 
-static void print_help(void)
-{
-	static const char *const source[] = {
-		"default", "environment", "GLIBC_TUNABLES", "STELE_CONF", "mallopt",
-	};
+static const char *const source_names[] = {
+	"default", "file", "environment", "GLIBC_TUNABLES", "STELE_CONF", "mallopt",
+};
+static_assert(ARRAY_SIZE(source_names) == TUNE_MALLOPT + 1, "one name per source");
 
-	for (int id = 0; id < NR_TUNABLES; id++)
-		report("%-16s %12lu  %-15s %s", tunables[id].name,
-		       (unsigned long)tune_value((enum tune_id)id),
-		       source[tune_source((enum tune_id)id)], tunables[id].help);
+/* What is to be printed when all sources are read. */
+static bool want_help, want_confirm;
+
+static void print_wanted(void)
+{
+	for (int i = 0; i < NR_TUNABLES; i++) {
+		enum tune_id id = (enum tune_id)i;
+		const char *source = source_names[tune_source(id)];
+		char value[64];
+
+		tune_format(id, value, sizeof(value));
+		if (want_help)
+			report("%-16s %12s  %-15s %s", tunables[id].name, value, source,
+			       tunables[id].help);
+		else if (want_confirm)
+			report("stele: %s=%s (%s)", tunables[id].name, value, source);
+	}
 }
 
-static void unknown_name(const char *s)
+/* Of a list: an item ends at a comma, a line or the text. */
+#define STOPS ",\n"
+
+static bool at_stop(const char *s)
+{
+	return !*s || *s == ',' || *s == '\n';
+}
+
+static void unknown_name(const char *s, enum tune_source source)
 {
 	char name[33];
 	size_t n = 0;
 
-	while (n < sizeof(name) - 1 && s[n] && s[n] != '=' && s[n] != ',') {
+	while (n < sizeof(name) - 1 && !at_stop(s + n) && s[n] != '=') {
 		name[n] = s[n];
 		n++;
 	}
 	name[n] = '\0';
-	warn("STELE_CONF: unknown name '%s' ignored", name);
+	warn("%s: unknown name '%s' ignored", source_names[source], name);
 }
 
-static void read_conf(const char *s)
+static void read_item(const char *s, enum tune_source source)
 {
-	bool help = false;
+	const char *v;
 
-	for (; *s; s = skip_item(s, ',')) {
-		const char *v = after(s, "help");
-		int id;
-
-		if (*s == ',')
-			continue;
-		if (v && (!*v || *v == ',')) {
-			help = true;
-			continue;
-		}
-		for (id = 0; id < NR_TUNABLES; id++) {
-			v = after(s, tunables[id].name);
-			if (v && *v == '=') {
-				tune_set_text((enum tune_id)id, v + 1, ",", TUNE_CONF);
-				break;
-			}
-		}
-		if (id == NR_TUNABLES)
-			unknown_name(s);
+	if ((v = after(s, "help")) && at_stop(v)) {
+		want_help = true;
+		return;
 	}
-	if (help)
-		print_help();
+	if ((v = after(s, "confirm")) && at_stop(v)) {
+		want_confirm = true;
+		return;
+	}
+	for (int id = 0; id < NR_TUNABLES; id++) {
+		v = after(s, tunables[id].name);
+		if (v && *v == '=') {
+			tune_set_text((enum tune_id)id, v + 1, STOPS, source);
+			return;
+		}
+	}
+	unknown_name(s, source);
+}
+
+static void read_list(const char *s, enum tune_source source)
+{
+	while (*s) {
+		while (*s == ' ' || *s == '\t')
+			s++;
+		if (*s == '#') {
+			s = skip_item(s, '\n');
+			continue;
+		}
+		if (!at_stop(s))
+			read_item(s, source);
+		while (!at_stop(s))
+			s++;
+		s += *s != '\0';
+	}
+}
+
+void tune_read_file(const char *path)
+{
+	static char text[4096];		/* names stay where they are */
+	long n = os_read_file(path, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return;
+	if (n == sizeof(text) - 1)
+		warn("%s: longer than %lu bytes, the rest is ignored", path, (unsigned long)n);
+	text[n] = '\0';
+	read_list(text, TUNE_FILE);
 }
 
 void tune_read_environment(char **envp)
@@ -114,5 +160,7 @@ void tune_read_environment(char **envp)
 	if ((s = find_env(envp, "GLIBC_TUNABLES")))
 		read_glibc_tunables(s);
 	if ((s = find_env(envp, "STELE_CONF")))
-		read_conf(s);
+		read_list(s, TUNE_CONF);
+	if (want_help || want_confirm)
+		print_wanted();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tune/tune.h"
 
+#include "base/fmt.h"
 #include "os/bug.h"
 
 #define DYNAMIC_MAX	(32u << 20)	/* largest freed block that moves the threshold */
@@ -154,6 +155,18 @@ static bool parse_choice(const char *help, const char *s, const char *stops, uin
 	return false;
 }
 
+static size_t copy_until(char *buf, size_t size, const char *s, const char *stops)
+{
+	size_t n = 0;
+
+	while (n < size - 1 && !is_stop(s[n], stops)) {
+		buf[n] = s[n];
+		n++;
+	}
+	buf[n] = '\0';
+	return n;
+}
+
 bool tune_set_text(enum tune_id id, const char *text, const char *stops,
 		   enum tune_source source)
 {
@@ -175,31 +188,49 @@ bool tune_set_text(enum tune_id id, const char *text, const char *stops,
 		return true;
 
 	char shown[33];
-	size_t n = 0;
 
-	while (n < sizeof(shown) - 1 && !is_stop(text[n], stops)) {
-		shown[n] = text[n];
-		n++;
-	}
-	shown[n] = '\0';
+	copy_until(shown, sizeof(shown), text, stops);
 	warn("%s: bad value '%s', keeping %lu", t->name, shown, (unsigned long)*slot(id));
 	return false;
+}
+
+/* The word of choice @n, which ends at '|' or ':'. */
+static const char *choice_word(const char *help, uint64_t n)
+{
+	for (; n; help++)
+		n -= *help == '|';
+	return help;
+}
+
+size_t tune_format(enum tune_id id, char *buf, size_t size)
+{
+	uint64_t v = tune_value(id);
+
+	switch (tunables[id].type) {
+	case TUNE_CHOICE:
+		return copy_until(buf, size, choice_word(tunables[id].help, v), "|:");
+	case TUNE_NAMES:
+		return copy_until(buf, size, v ? (const char *)(uintptr_t)v : "-", ",\n");
+	default:
+		return v == UINT64_MAX ? fmt_print(buf, size, "-1") :
+					 fmt_print(buf, size, "%lu", (unsigned long)v);
+	}
 }
 
 bool tune_has_name(enum tune_id id, const char *word)
 {
 	const char *s = (const char *)(uintptr_t)tune_value(id);
 
-	while (s && *s && *s != ',') {
+	while (s && !is_stop(*s, ",\n")) {
 		const char *w = word;
 
 		while (*w && *s == *w) {
 			s++;
 			w++;
 		}
-		if (!*w && is_stop(*s, ":,"))
+		if (!*w && is_stop(*s, ":,\n"))
 			return true;
-		while (!is_stop(*s, ":,"))
+		while (!is_stop(*s, ":,\n"))
 			s++;
 		if (*s == ':')
 			s++;

@@ -9,6 +9,7 @@ enum tune_type { TUNE_SIZE, TUNE_INT, TUNE_CHOICE, TUNE_NAMES };
 
 enum tune_source {
 	TUNE_DEFAULT,
+	TUNE_FILE,		/* the file that configure named */
 	TUNE_ENVIRONMENT,	/* MALLOC_..._ variable */
 	TUNE_GLIBC,		/* GLIBC_TUNABLES */
 	TUNE_CONF,		/* STELE_CONF */
@@ -32,6 +33,8 @@ struct tune_values {
 extern struct tune_values tune;
 
 enum percpu_choice { PERCPU_AUTO, PERCPU_LOCKED, PERCPU_RSEQ };
+enum thp_choice { THP_DEFAULT, THP_ALWAYS, THP_NEVER };
+enum oom_choice { OOM_NULL, OOM_REPORT, OOM_ABORT };
 enum stats_choice { STATS_OFF, STATS_EXIT };
 
 struct tunable {
@@ -58,13 +61,24 @@ bool tune_set(enum tune_id id, uint64_t value, enum tune_source source);
 bool tune_set_text(enum tune_id id, const char *text, const char *stops,
 		   enum tune_source source);
 
+/* The value as one would write it in STELE_CONF: 4096, -1, locked, bash:git. */
+size_t tune_format(enum tune_id id, char *buf, size_t size);
+
 /* Is @word among the words of a TUNE_NAMES tunable? */
 bool tune_has_name(enum tune_id id, const char *word);
 
 /* mallopt(3): 1 on success or an unknown parameter, 0 on a refused value. */
 int tune_mallopt(int param, int value);
 
-/* Read MALLOC_*_, GLIBC_TUNABLES and STELE_CONF, in this order. */
+/*
+ * A file of lines name=value, with # for comments: read before the environment,
+ * which overrules it. What cannot be opened is not there.
+ */
+void tune_read_file(const char *path);
+/*
+ * Read MALLOC_*_, GLIBC_TUNABLES and STELE_CONF, in this order; then print what
+ * STELE_CONF=help and confirm ask for.
+ */
 void tune_read_environment(char **envp);
 
 /*

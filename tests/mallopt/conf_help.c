@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* STELE_CONF=help prints every tunable with its value and with where the value came from. */
+/* STELE_CONF=help and confirm print every tunable with its value and with where the value came from. */
 #include <malloc.h>
 
 #include "again.h"
@@ -72,6 +72,25 @@ static void at_the_front(void)
 	expect("mmap_max", "1", "STELE_CONF");
 }
 
+/* confirm prints what is in force and why, without the meaning, and in the form it is set by. */
+static void confirms(void)
+{
+	static const char *const env[] = {
+		"MALLOC_TOP_PAD_=4096", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1",
+		"STELE_CONF=thp=never,skip=a:b,trim_threshold=-1,confirm", NULL,
+	};
+
+	again_expect("run", env);
+	CHECK(again_count("stele: top_pad=4096 (environment)\n") == 1, "%s", again_text);
+	CHECK(again_count("stele: hugetlb=1 (GLIBC_TUNABLES)\n") == 1, "%s", again_text);
+	CHECK(again_count("stele: thp=never (STELE_CONF)\n") == 1, "%s", again_text);
+	CHECK(again_count("stele: skip=a:b (STELE_CONF)\n") == 1, "%s", again_text);
+	CHECK(again_count("stele: trim_threshold=-1 (STELE_CONF)\n") == 1, "%s", again_text);
+	CHECK(again_count("stele: mmap_max=65536 (default)\n") == 1, "%s", again_text);
+	CHECK(again_count("\n") == again_count("stele: ") && again_count("\n") > 15, "%s",
+	      again_text);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argv;
@@ -84,5 +103,6 @@ int main(int argc, char **argv)
 	defaults();
 	sources();
 	at_the_front();
+	confirms();
 	return 0;
 }

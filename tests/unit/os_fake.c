@@ -308,6 +308,47 @@ int os_map(size_t len, void **addr)
 	return err;
 }
 
+/* A mapping at a multiple of the page size, as the real system makes it. */
+static int map_huge_locked(size_t len, void **addr)
+{
+	uintptr_t at;
+
+	if (len > fake.pool || over_limit(len) || !(at = place(len + FAKE_HUGE)))
+		return -ENOMEM;
+	at = ALIGN_UP(at, FAKE_HUGE);
+	fake.pool -= len;
+	commit(at, len);
+	*addr = (void *)at;
+	return 0;
+}
+
+int os_map_huge(size_t len, size_t huge, void **addr)
+{
+	int err;
+
+	if (!IS_ALIGNED(len, huge) || !len)
+		broken_contract("os_map_huge", 0, len);
+	pthread_mutex_lock(&mutex);
+	err = enter_call(FAKE_MAP_HUGE, 0, len, true);
+	if (!err)
+		err = huge == FAKE_HUGE ? map_huge_locked(len, addr) : -EINVAL;
+	pthread_mutex_unlock(&mutex);
+	return err;
+}
+
+int os_advise_huge(void *addr, size_t len, bool huge)
+{
+	int err;
+
+	check_range("os_advise_huge", (uintptr_t)addr, len);
+	pthread_mutex_lock(&mutex);
+	if (!all_mapped((uintptr_t)addr, len))
+		broken_contract("advising what is not mapped", (uintptr_t)addr, len);
+	err = enter_call(huge ? FAKE_ADVISE_HUGE : FAKE_ADVISE_SMALL, (uintptr_t)addr, len, false);
+	pthread_mutex_unlock(&mutex);
+	return err;
+}
+
 static void unmap_locked(uintptr_t addr, size_t len)
 {
 	release(addr, len);

@@ -21,6 +21,7 @@
 #define FAKE_SPAN	(64ul << 30)
 #define FAKE_MIDDLE	(FAKE_SPAN / 2)	/* mappings above, the break below */
 #define FAKE_LEAF	(16ul << 30)
+#define FAKE_HUGE	(2ul << 20)	/* the only page size of the pool */
 
 enum fake_call {
 	FAKE_SBRK_QUERY,	/* sbrk(0) */
@@ -30,6 +31,9 @@ enum fake_call {
 	FAKE_UNMAP,
 	FAKE_REMAP,
 	FAKE_PURGE,
+	FAKE_MAP_HUGE,
+	FAKE_ADVISE_HUGE,
+	FAKE_ADVISE_SMALL,
 	NR_FAKE_CALLS,
 };
 
@@ -41,6 +45,9 @@ struct fake {
 	bool secure;
 	char **environ;
 	size_t limit;			/* bytes of break and mappings; SIZE_MAX: none */
+	size_t pool;			/* bytes of huge pages that os_map_huge may take */
+	const char *file;		/* what os_read_file finds; NULL: nothing */
+	uint64_t clock;			/* milliseconds */
 	bool remap_moves;		/* mremap never grows in place */
 	void (*before_sbrk)(intptr_t delta);	/* runs once, then is NULL */
 

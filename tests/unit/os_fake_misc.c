@@ -149,6 +149,32 @@ char **os_environ(void)
 	return fake.environ;
 }
 
+const char *os_program(void)
+{
+	return "unit";
+}
+
+long os_read_file(const char *path __unused_arg, char *buf, size_t size)
+{
+	size_t n;
+
+	if (!fake.file)
+		return -ENOENT;
+	n = MIN(strlen(fake.file), size);
+	memcpy(buf, fake.file, n);
+	return (long)n;
+}
+
+uint64_t os_clock(void)
+{
+	return fake.clock;
+}
+
+size_t os_huge_default(void)
+{
+	return FAKE_HUGE;
+}
+
 bool os_secure(void)
 {
 	return fake.secure;

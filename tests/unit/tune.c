@@ -213,6 +213,59 @@ START_TEST(conf_help)
 }
 END_TEST
 
+START_TEST(conf_confirm)
+{
+	environment("STELE_CONF=confirm,top_pad=12345,stats=exit,skip=a:b,mmap_max=1");
+	must_say("stele: top_pad=12345 (STELE_CONF)\n");
+	must_say("stele: stats=exit (STELE_CONF)\n");
+	must_say("stele: skip=a:b (STELE_CONF)\n");
+	must_say("stele: mmap_max=1 (STELE_CONF)\n");
+	must_say("stele: perturb=0 (default)\n");
+}
+END_TEST
+
+START_TEST(conf_file)
+{
+	fake.file = "# for all programs, top_pad=1\n\n  top_pad=64K\nmmap_max=7, perturb=3\n"
+		    "skip=bash:git\nthp=maybe\nnonsense\noom=report";
+	tune_read_file("/etc/stele.conf");
+	ck_assert_uint_eq(tune.top_pad, 65536);
+	ck_assert_uint_eq(tune.perturb, 3);
+	ck_assert_uint_eq(tune.oom, OOM_REPORT);
+	ck_assert_int_eq(tune_source(TUNE_ID_top_pad), TUNE_FILE);
+	ck_assert(tune_has_name(TUNE_ID_skip, "git"));
+	ck_assert(!tune_has_name(TUNE_ID_skip, "thp=maybe"));
+	ck_assert_str_eq(fake_text(), "stele: thp: bad value 'maybe', keeping 0\n"
+				      "stele: file: unknown name 'nonsense' ignored\n");
+	/* the environment comes after it, and wins */
+	environment("MALLOC_MMAP_MAX_=8");
+	ck_assert_uint_eq(tune.mmap_max, 8);
+	ck_assert_uint_eq(tune.perturb, 3);
+}
+END_TEST
+
+START_TEST(conf_file_missing)
+{
+	tune_read_file("/etc/stele.conf");
+	ck_assert_str_eq(fake_text(), "");
+	ck_assert(tune_is_dynamic());
+}
+END_TEST
+
+START_TEST(conf_file_long)
+{
+	static char text[10000];
+
+	memset(text, '\n', sizeof(text) - 1);
+	memcpy(text, "top_pad=5", 9);
+	memcpy(text + 9000, "top_pad=6", 9);
+	fake.file = text;
+	tune_read_file("/etc/stele.conf");
+	ck_assert_uint_eq(tune.top_pad, 5);
+	must_say("stele: /etc/stele.conf: longer than 4095 bytes, the rest is ignored\n");
+}
+END_TEST
+
 /* The later source wins, whatever the order in the environment. */
 START_TEST(precedence)
 {
@@ -313,7 +366,8 @@ int main(void)
 	const TTest *const tests[] = {
 		table, good_numbers, bad_numbers, bad_long, ranges, choices,
 		env_names, env_near_misses, glibc_tunables, glibc_tunables_bad,
-		conf, conf_unknown, conf_help, precedence, mallopt_values,
+		conf, conf_unknown, conf_help, conf_confirm, conf_file, conf_file_missing,
+		conf_file_long, precedence, mallopt_values,
 		dynamics, dynamics_off, off_by_trim_threshold, off_by_top_pad,
 		off_by_mmap_threshold, off_by_mmap_max,
 	};
