@@ -186,7 +186,7 @@ static void read_tunable(enum stele_fault which, enum tune_id id)
 	     v[0] >= 0 && v[1] >= 0 && v[2] >= 0;
 	if (ok && which == STELE_FAILSLAB)
 		with_malloc = word(&s, "malloc");
-	if (ok && (!*s || *s == ',')) {
+	if (ok && (!*s || *s == ',' || *s == '\n')) {
 		attr = (struct stele_fault_attr){ (unsigned long)v[0], (unsigned long)v[1],
 						  (unsigned long)v[2], v[3] };
 		if (fault_set(which, &attr)) {

@@ -30,7 +30,7 @@ lines() {
 	grep -c . "$dir/err"
 }
 
-echo "1..9"
+echo "1..11"
 cat >"$dir/prog.c" <<'C'
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +80,31 @@ result $? "skip: the named program keeps libc's malloc"
 with "skip=pro:progr:xprog" "$dir/prog"
 [ "$(cat "$dir/out")" = "5120 0" ]
 result $? "skip: only whole names count"
+
+cat >"$dir/failing.c" <<'C'
+#include <stdio.h>
+#include <stdlib.h>
+int main(void)
+{
+	static void *volatile p[10];
+	int small = 0, large = 0;
+
+	for (int i = 0; i < 10; i++)
+		small += !(p[i] = malloc(100));
+	for (int i = 0; i < 10; i++)
+		large += !(p[i] = malloc(10 << 20));
+	printf("%d %d\n", small, large);
+	return 0;
+}
+C
+"${CC:-cc}" -fno-builtin -o "$dir/failing" "$dir/failing.c" || exit 1
+with "failslab=1:100:0:3:malloc" "$dir/failing"
+[ "$(cat "$dir/out")" = "3 0" ] && [ "$(lines)" -eq 0 ]
+result $? "failslab: three requests fail on purpose, and no more"
+
+with "fail_page_alloc=1:100:1048576:-1" "$dir/failing"
+[ "$(cat "$dir/out")" = "0 10" ] && [ "$(lines)" -eq 0 ]
+result $? "fail_page_alloc: what needs fresh pages fails"
 
 if "${CC:-cc}" -fno-builtin -fsanitize=thread -o "$dir/tsan" "$dir/prog.c" 2>/dev/null &&
 	"$dir/tsan" >/dev/null 2>&1; then
