@@ -39,11 +39,10 @@
 size_t kswapd_mark = SIZE_MAX;
 void (*kswapd_wake)(void);
 
-static size_t watermark(const struct zone *z)
+static size_t watermark(size_t used)
 {
-	size_t min = READ_ONCE(tune.watermark), used = z->present - z->free;
-
-	return MAX(min >> PAGE_SHIFT, used * READ_ONCE(tune.watermark_scale) / 100);
+	return MAX(READ_ONCE(tune.watermark) >> PAGE_SHIFT,
+		   used * READ_ONCE(tune.watermark_scale) / 100);
 }
 
 /*
@@ -54,6 +53,21 @@ bool reclaim_allowed(void)
 {
 	return tune_is_dynamic() ||
 	       (READ_ONCE(tune.trim_threshold) != SIZE_MAX && READ_ONCE(tune.mmap_max));
+}
+
+size_t reclaim_excess(size_t more)
+{
+	size_t used = 0, mark, free = more;
+
+	for (unsigned i = 0; i < NR_ZONES; i++) {
+		used += READ_ONCE(zones[i].present) - READ_ONCE(zones[i].free);
+		free += READ_ONCE(zones[i].free_touched);
+	}
+	mark = watermark(used - MIN(used, more));
+	/* What lies elsewhere are parts of huge pages. */
+	if (free <= mark || !reclaim_allowed() || thp_mode() == THP_MODE_ALWAYS)
+		return 0;
+	return free - mark;
 }
 
 /* Blocks that free() purges: parts of a huge page are not worth breaking it. */
@@ -181,7 +195,7 @@ void reclaim_after_free(pfn_t pfn, size_t npages)
 		return;
 	if (unlikely(z->free_touched > READ_ONCE(kswapd_mark)))
 		kswapd_wake();
-	mark = MAX(watermark(z), z->purge_floor);
+	mark = MAX(watermark(z->present - z->free), z->purge_floor);
 	if (likely(z->free_touched <= mark))
 		return;
 	/* Nothing to be had (locked memory, fragments): wait for twice as much. */

@@ -16,8 +16,12 @@
 /* A batch that found no room in a sheaf: barn, else slabs. */
 static void spill(struct kmem_cache *c, void *const *objs, size_t n)
 {
-	if (n && !barn_put(c, objs, n, true))
-		slab_free(c, objs, n);
+	if (!n || barn_put(c, objs, n, true))
+		return;
+	slab_free(c, objs, n);
+	WRITE_ONCE(c->freed, READ_ONCE(c->freed) + n * c->size);
+	if (unlikely(c->freed >= SLAB_RECLAIM_STEP) && c->class <= NR_SIZE_CLASSES)
+		slab_reclaim(c);
 }
 
 /* Who may neither wait nor enter the kernel takes one from wherever it is at hand. */

@@ -156,6 +156,15 @@ static void slab_destroy(struct kmem_cache *c, struct slab *s)
 		page_free(base, npages, written);
 }
 
+/* An object that goes out makes its pages resident. */
+static __cold_path void use_pages(struct kmem_cache *c, struct slab *s, size_t i)
+{
+	uint64_t pages = s->purged & slab_page_mask(i * c->size, (i + 1) * c->size - 1);
+
+	s->purged &= ~pages;
+	WRITE_ONCE(c->nr_purged, c->nr_purged - (size_t)__builtin_popcountll(pages));
+}
+
 /* Into objs[n - 1], objs[n - 2], ... by rising address. */
 static size_t slab_take(struct kmem_cache *c, struct slab *s, void **objs, size_t n)
 {
@@ -174,7 +183,7 @@ static size_t slab_take(struct kmem_cache *c, struct slab *s, void **objs, size_
 			if (i >= s->fresh)
 				s->fresh = (uint32_t)i + 1;
 			if (unlikely(s->purged))
-				s->purged &= ~slab_page_mask(i * c->size, (i + 1) * c->size - 1);
+				use_pages(c, s, i);
 		}
 		map[w] = ~spare;
 		if (spare)
@@ -297,6 +306,7 @@ static struct slab *reap(struct kmem_cache *c, uint32_t keep)
 		struct slab *s = list_last(&c->empty, struct slab, node);
 
 		unlist(c, s);
+		WRITE_ONCE(c->nr_purged, c->nr_purged - (size_t)__builtin_popcountll(s->purged));
 		WRITE_ONCE(c->nr_slabs, c->nr_slabs - 1);
 		s->node.next = (struct list *)dead;
 		dead = s;
@@ -391,9 +401,11 @@ struct slab *slab_isolate(struct kmem_cache *c, uint32_t round)
 	return s;
 }
 
-void slab_put_back(struct kmem_cache *c, struct slab *s)
+void slab_put_back(struct kmem_cache *c, struct slab *s, uint64_t purged)
 {
 	lock_acquire(&c->list_lock);
+	s->purged |= purged;
+	WRITE_ONCE(c->nr_purged, c->nr_purged + (size_t)__builtin_popcountll(purged));
 	enlist(c, s, bucket_for(c, s));
 	lock_release(&c->list_lock);
 }

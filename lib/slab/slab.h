@@ -99,6 +99,8 @@ struct kmem_cache {
 	uint32_t nr_empty;
 	size_t nr_slabs;
 	size_t nr_inuse;		/* sum of inuse over all slabs */
+	size_t nr_purged;		/* pages of slabs that are not in memory */
+	size_t freed;			/* bytes since slab_reclaim() */
 	struct list partial[NR_BUCKETS];
 	struct list empty;
 
@@ -153,13 +155,20 @@ void slab_shrink(struct kmem_cache *c);
  * was all of them. slab_put_back() ends it.
  */
 struct slab *slab_isolate(struct kmem_cache *c, uint32_t round);
-void slab_put_back(struct kmem_cache *c, struct slab *s);
+void slab_put_back(struct kmem_cache *c, struct slab *s, uint64_t purged);
 
 /*
  * Give back the pages of partial slabs that no object in use lies on; slab_purge.c.
  * Returns how many.
  */
 size_t slab_purge(struct kmem_cache *c);
+
+/*
+ * Objects worth SLAB_RECLAIM_STEP were freed in a cache of kmalloc's: if more than the
+ * watermark lies free in slabs and zones, give some back, of the emptiest slabs.
+ */
+#define SLAB_RECLAIM_STEP	(1ul << 20)
+void slab_reclaim(struct kmem_cache *c);
 
 /* The slab that holds @obj, which must lie in a page of class @class. */
 struct slab *slab_of(const void *obj, unsigned class);

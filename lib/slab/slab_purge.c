@@ -20,7 +20,10 @@
  */
 #include "base/bits.h"
 #include "os/os.h"
+#include "page/reclaim.h"
 #include "slab/slab.h"
+
+#define LOOKS_MAX	64	/* slabs that one free() looks at */
 
 /* Pages that have been in memory since the slab was made, and perhaps before. */
 static uint64_t used_pages(const struct kmem_cache *c, struct slab *s)
@@ -46,27 +49,78 @@ static uint64_t free_pages(const struct kmem_cache *c, struct slab *s)
 	return mask & used_pages(c, s) & ~s->purged;
 }
 
-static size_t purge_one(const struct kmem_cache *c, struct slab *s)
+static size_t purge_one(struct kmem_cache *c, struct slab *s)
 {
-	uint64_t mask, done;
+	uint64_t done = page_purge_mapped(s->base, 1ul << c->order, free_pages(c, s));
 
-	mask = free_pages(c, s);
-	done = page_purge_mapped(s->base, 1ul << c->order, mask);
-	/* Only allocation looks at it, and that cannot be. */
-	s->purged |= done;
+	slab_put_back(c, s, done);
 	return (size_t)__builtin_popcountll(done);
 }
 
+static uint32_t rounds;		/* atomic; the latest */
+
 size_t slab_purge(struct kmem_cache *c)
 {
-	static uint32_t rounds;
 	uint32_t round = __atomic_add_fetch(&rounds, 1, __ATOMIC_RELAXED);
 	size_t purged = 0;
 	struct slab *s;
 
-	while ((s = slab_isolate(c, round))) {
+	while ((s = slab_isolate(c, round)))
 		purged += purge_one(c, s);
-		slab_put_back(c, s);
-	}
 	return purged;
+}
+
+/* Free bytes in slabs, as pages, that are in memory or may be. */
+static size_t idle_pages(void)
+{
+	size_t pages = 0;
+
+	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++) {
+		const struct kmem_cache *c = &kmem_caches[class];
+		size_t all = READ_ONCE(c->nr_slabs) << c->order;
+		size_t gone = READ_ONCE(c->nr_purged) +
+			      READ_ONCE(c->nr_inuse) * c->size / PAGE_SIZE;
+
+		pages += all > gone ? all - gone : 0;
+	}
+	return pages;
+}
+
+/*
+ * Of free() itself, hence some at a time: by a round that goes through all caches,
+ * and begins anew when it has seen every slab. When a whole round has found little
+ * (small objects leave a survivor on each page), the next waits until twice as much
+ * is free.
+ */
+void slab_reclaim(struct kmem_cache *c)
+{
+	static uint32_t round, class;	/* hints: racing threads do each other's work */
+	static size_t found, floor;
+	size_t idle, excess, purged = 0;
+	struct slab *s;
+
+	WRITE_ONCE(c->freed, 0);
+	idle = idle_pages();
+	excess = idle > READ_ONCE(floor) ? reclaim_excess(idle) : 0;
+	for (unsigned looks = 0; purged < excess && looks < LOOKS_MAX; looks++) {
+		uint32_t k = READ_ONCE(class);
+
+		if (!k || k > NR_SIZE_CLASSES) {
+			if (k)
+				WRITE_ONCE(floor, found < idle / 16 ? 2 * idle : 0);
+			WRITE_ONCE(found, 0);
+			WRITE_ONCE(round, __atomic_add_fetch(&rounds, 1, __ATOMIC_RELAXED));
+			WRITE_ONCE(class, 1);
+			if (k)
+				break;
+			continue;
+		}
+		s = slab_isolate(&kmem_caches[k], READ_ONCE(round));
+		if (!s) {
+			WRITE_ONCE(class, k + 1);
+			continue;
+		}
+		purged += purge_one(&kmem_caches[k], s);
+	}
+	WRITE_ONCE(found, found + purged);
 }

@@ -96,6 +96,9 @@ int main(void)
 		decay("64 KiB blocks", 64 * KIB, 6000, 8);
 		decay("100000 byte blocks", 100000, 4000, 16);
 		decay("1 MiB blocks", MIB, 500, 4);
+		/* in slabs, of which none comes free as a whole */
+		decay("5000 byte blocks", 5000, 60000, 16);
+		decay("20000 byte blocks", 20000, 15000, 8);
 	}
 	decay("1 MiB blocks, all", MIB, 500, 500);
 	decay("1000 byte blocks, all", 1000, 400000, 400000);
@@ -107,8 +110,10 @@ int main(void)
 	calm(MIB, 32 * MIB, 20);
 	calm(40000, 32 * MIB, 20);
 	calm(1000, 32 * MIB, 20);
+	calm(20000, 32 * MIB, 20);
 	/* above it, what is too much goes back in pieces of a megabyte and more */
 	calm(MIB, 300 * MIB, 0);
 	calm(1000, 300 * MIB, 0);
+	calm(20000, 300 * MIB, 0);
 	return 0;
 }
