@@ -309,6 +309,16 @@ struct kmem_cache_args {
 	void (*ctor)(void *obj);
 };
 
+STELE_INLINE struct kmem_cache *stele_cache_by_ctor(const char *name, unsigned int size,
+						    unsigned int align, slab_flags_t flags,
+						    void (*ctor)(void *obj))
+{
+	return stele_kmem_cache_create(name, size, align, flags, ctor);
+}
+
+#ifdef __cplusplus
+#define kmem_cache_create	stele_cache_by_ctor
+#else
 STELE_INLINE struct kmem_cache *stele_cache_by_args(const char *name, unsigned int size,
 						    struct kmem_cache_args *args,
 						    slab_flags_t flags)
@@ -321,16 +331,6 @@ STELE_INLINE struct kmem_cache *stele_cache_by_args(const char *name, unsigned i
 	return stele_kmem_cache_create_args(name, &a);
 }
 
-STELE_INLINE struct kmem_cache *stele_cache_by_ctor(const char *name, unsigned int size,
-						    unsigned int align, slab_flags_t flags,
-						    void (*ctor)(void *obj))
-{
-	return stele_kmem_cache_create(name, size, align, flags, ctor);
-}
-
-#ifdef __cplusplus
-#define kmem_cache_create	stele_cache_by_ctor
-#else
 /* The kernel has two: (name, size, align, flags, ctor) and (name, size, &args, flags). */
 #define kmem_cache_create(name, size, align_or_args, ...) \
 	_Generic((align_or_args), \

@@ -241,7 +241,7 @@ struct stele_kmem_cache_info {
 	int merged;			/* shares the blocks of kmalloc; the counts are of it alone */
 };
 /* What a cache has now. Process. */
-void stele_kmem_cache_info(struct stele_kmem_cache *c, struct stele_kmem_cache_info *info);
+void stele_kmem_cache_get_info(struct stele_kmem_cache *c, struct stele_kmem_cache_info *info);
 
 /* ---- prefilled sheaves ---- */
 

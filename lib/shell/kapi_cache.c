@@ -107,11 +107,11 @@ __public const char *stele_kmem_cache_name(const struct stele_kmem_cache *c)
 	return handle_check(c, "kmem_cache_name", CALLER) ? c->name : NULL;
 }
 
-__public void stele_kmem_cache_info(struct stele_kmem_cache *c,
-				    struct stele_kmem_cache_info *info)
+__public void stele_kmem_cache_get_info(struct stele_kmem_cache *c,
+					struct stele_kmem_cache_info *info)
 {
 	*info = (struct stele_kmem_cache_info){ 0 };
-	if (handle_check(c, "kmem_cache_info", CALLER))
+	if (handle_check(c, "kmem_cache_get_info", CALLER))
 		handle_info(c, info);
 }
 
