@@ -9,6 +9,10 @@
  * <stele/gfp.h> or one another. The thread may hold locks of the program: code
  * that allocates under a lock that its shrinker takes must say so
  * (stele_memalloc_nofs_save()), or the shrinker must only try the lock.
+ *
+ * libc's headers promise the compiler that malloc() does not call back into the
+ * file that calls it. Static variables that callbacks change in the file that also
+ * calls malloc() must be volatile or atomic there. stele_kmalloc() promises nothing.
  */
 #ifndef STELE_SHRINKER_H
 #define STELE_SHRINKER_H

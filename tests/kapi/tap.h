@@ -103,6 +103,7 @@ static inline void tap_child(struct said *s, void (*fn)(void *), void *arg)
 		close(fd[0]);
 		close(fd[1]);
 		alarm(60);
+		tap_failed = 0;
 		fn(arg);
 		_exit(tap_failed ? 1 : 0);
 	}
