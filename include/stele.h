@@ -12,6 +12,7 @@
 #include <stele/fault.h>
 #include <stele/gfp.h>
 #include <stele/mempool.h>
+#include <stele/pages.h>
 #include <stele/shrinker.h>
 #include <stele/slab.h>
 

@@ -23,6 +23,7 @@
 #include "os/os.h"
 #include "page/reserve.h"
 #include "page/vmalloc.h"
+#include "page/vmap.h"
 #include "page/zone.h"
 #include "slab/budget.h"
 #include "slab/cache.h"
@@ -49,6 +50,7 @@ void fork_prepare(void)
 		lock_acquire_for_fork(&c->barn.lock);
 	lock_acquire_for_fork(&budget_lock);
 	lock_acquire_for_fork(&vmalloc_lock);
+	lock_acquire_for_fork(&vmap_lock);
 	lock_acquire_for_fork(&zone_lock);
 	lock_acquire_for_fork(&reserve_lock);
 	lock_acquire_for_fork(&hit_lock);
@@ -61,6 +63,7 @@ static void release(bool child)
 	lock_after_fork(&hit_lock, child);
 	lock_after_fork(&reserve_lock, child);
 	lock_after_fork(&zone_lock, child);
+	lock_after_fork(&vmap_lock, child);
 	lock_after_fork(&vmalloc_lock, child);
 	lock_after_fork(&budget_lock, child);
 	for_each_cache(c)
@@ -86,4 +89,5 @@ void fork_child(void)
 	release(true);
 	kswapd_fork_child();
 	percpu_fork_child();
+	vmap_fork_child();
 }

@@ -31,6 +31,7 @@ enum lock_rank {
 	RANK_BARN,	/* slab/barn.c: one cache's barn (one at a time) */
 	RANK_BUDGET,	/* slab/budget.c: what is charged to whom */
 	RANK_VMALLOC,	/* page/vmalloc.c: the table of mappings */
+	RANK_VMAP,	/* page/vmap.c: the tree of virtual areas */
 	RANK_ZONE,	/* page/zone.c: the pages of all zones */
 	RANK_RESERVE,	/* page/reserve.c: the pages set aside */
 	RANK_HIT,	/* page/section.c: what the hit paths read (page/hit.h) */

@@ -19,6 +19,7 @@
 #include "base/bits.h"
 #include "os/bug.h"
 #include "os/os.h"
+#include "os/vm.h"
 #include "page/fault.h"
 #include "page/reclaim.h"
 #include "page/reserve.h"
@@ -40,10 +41,28 @@ static pfn_t take_free(struct zone *z, size_t npages, size_t align)
 	return buddy_alloc_exact(z, npages, log2_ceil(align));
 }
 
+/* Of a program that is linked low, the break will do. */
+static pfn_t alloc_low(size_t npages, size_t align, unsigned how)
+{
+	struct zone *brk = &zones[ZONE_BRK], *z = &zones[ZONE_DMA32];
+	pfn_t pfn = 0;
+
+	if (brk->end && brk->end <= LOW_LIMIT >> PAGE_SHIFT)
+		pfn = take_free(brk, npages, align);
+	if (!pfn && z->present)
+		pfn = take_free(z, npages, align);
+	if (!pfn && how & ALLOC_GROW)
+		pfn = zone_mmap_grow(z, npages, align);
+	return pfn;
+}
+
 static pfn_t alloc_locked(size_t npages, size_t align, unsigned how)
 {
-	pfn_t pfn = take_free(&zones[ZONE_BRK], npages, align);
+	pfn_t pfn;
 
+	if (unlikely(how & ALLOC_LOW))
+		return alloc_low(npages, align, how);
+	pfn = take_free(&zones[ZONE_BRK], npages, align);
 	if (!pfn && zones[ZONE_MMAP].present)
 		pfn = take_free(&zones[ZONE_MMAP], npages, align);
 	if (pfn || !(how & ALLOC_GROW))
@@ -95,7 +114,7 @@ void *page_alloc_class(size_t npages, size_t align, unsigned class, unsigned how
 		lock_release(&zone_lock);
 	}
 	if (unlikely(!pfn) && how & (ALLOC_HIGH | ALLOC_HARDER | ALLOC_RESERVE) &&
-	    reserve_enter(how)) {
+	    !(how & ALLOC_LOW) && reserve_enter(how)) {
 		/* The map of classes keeps still while the reserve is held. */
 		pfn = reserve_take(npages, align, how);
 		if (pfn)
@@ -165,6 +184,8 @@ bool page_try_free(void *addr, size_t npages, size_t written)
 	if (!lock_try_quiet(&zone_lock))
 		return false;
 	done = free_locked(addr_pfn(addr), npages, written, false);
+	if (done)
+		set_class(addr_pfn(addr), npages, CLASS_NONE);
 	lock_release(&zone_lock);
 	return done;
 }

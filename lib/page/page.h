@@ -24,7 +24,7 @@ typedef uintptr_t pfn_t;			/* address >> PAGE_SHIFT; 0: none */
 
 /* What the class map says of a page: a slab class, or one of these. */
 #define CLASS_NONE	0	/* free, ours for book-keeping, or not ours */
-#define CLASS_LARGE	255	/* first page of a run handed to the program */
+#define CLASS_LARGE	255	/* first page of a block or run handed to the program */
 #define NR_CLASSES	256
 
 enum page_state {
@@ -32,6 +32,8 @@ enum page_state {
 	PG_SLAB,	/* see slab/slab.h */
 	PG_LARGE,	/* npages handed to the program */
 	PG_META,	/* npages of the library's own */
+	PG_RUN,		/* npages handed to the program as pages; slab/page_run.h */
+	PG_AWAY,	/* a run that is being freed */
 };
 
 struct page {
@@ -66,6 +68,7 @@ enum alloc_flags {
 	ALLOC_HIGH = 4,		/* use half of the reserve, */
 	ALLOC_HARDER = 8,	/* or five eighths, */
 	ALLOC_RESERVE = 16,	/* or all of it (reserve.c) */
+	ALLOC_LOW = 32,		/* only below LOW_LIMIT (os/vm.h); nothing of the reserve */
 	ALLOC_NORMAL = ALLOC_WAIT | ALLOC_GROW,
 };
 
@@ -90,8 +93,8 @@ void *page_alloc_class(size_t npages, size_t align, unsigned class, unsigned how
  */
 void page_free(void *addr, size_t npages, size_t written);
 /*
- * As page_free() where the caller may neither wait nor enter the kernel; false:
- * nothing was done.
+ * As page_free() where the caller may neither wait nor enter the kernel; the
+ * pages lose their class too. False: nothing was done.
  */
 bool page_try_free(void *addr, size_t npages, size_t written);
 

@@ -207,8 +207,11 @@ void reclaim_after_free(pfn_t pfn, size_t npages)
 
 size_t reclaim_bound(void)
 {
-	return (READ_ONCE(zones[ZONE_BRK].present) + READ_ONCE(zones[ZONE_MMAP].present))
-	       << PAGE_SHIFT;
+	size_t pages = 0;
+
+	for (unsigned i = 0; i < NR_ZONES; i++)
+		pages += READ_ONCE(zones[i].present);
+	return pages << PAGE_SHIFT;
 }
 
 bool reclaim_all(size_t pad)

@@ -30,7 +30,9 @@ struct lock zone_lock = LOCK_INIT(RANK_ZONE);
 
 const char *zone_name(const struct zone *z)
 {
-	return z == &zones[ZONE_BRK] ? "BRK" : "MMAP";
+	static const char *const names[NR_ZONES] = { "BRK", "MMAP", "DMA32" };
+
+	return names[z - zones];
 }
 
 static bool is_windowed(const struct zone *z)

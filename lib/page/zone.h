@@ -4,6 +4,7 @@
  *
  *	ZONE_BRK	one range that grows and shrinks with the break
  *	ZONE_MMAP	chunks by mmap, for when the break cannot move
+ *	ZONE_DMA32	chunks below 4 GiB, for requests that want them
  *
  * A section belongs to the zone that first had a page in it; where the break
  * and a chunk meet in one section, its free pages are kept in that zone's
@@ -62,7 +63,7 @@ struct zone {
 	size_t max_present;
 };
 
-enum zone_id { ZONE_BRK, ZONE_MMAP, NR_ZONES };
+enum zone_id { ZONE_BRK, ZONE_MMAP, ZONE_DMA32, NR_ZONES };
 
 extern struct zone zones[NR_ZONES];
 extern struct lock zone_lock;
@@ -110,6 +111,7 @@ void zone_drop_present(pfn_t start, pfn_t end);
 
 /* Grow so that @npages aligned to @align are had; they are taken. 0: failed. */
 pfn_t zone_brk_grow(struct zone *z, size_t npages, size_t align);
+/* The other zones than ZONE_BRK. */
 pfn_t zone_mmap_grow(struct zone *z, size_t npages, size_t align);
 
 /*

@@ -2,6 +2,7 @@
 /*
  * ZONE_MMAP: pages in chunks by mmap, for when the break cannot move (another
  * mapping in its way, RLIMIT_DATA, a libc that keeps the break for itself).
+ * ZONE_DMA32: the same below 4 GiB, for those who ask for such pages alone.
  *
  * Each chunk begins with the tables it is the first to need. Chunks that the
  * kernel places side by side merge in the buddy like any other pages.
@@ -13,6 +14,7 @@
 #include "os/os.h"
 #include "page/limit.h"
 #include "page/thp.h"
+#include "os/vm.h"
 #include "page/zone.h"
 
 #define CHUNK_MIN	(4ul << 20 >> PAGE_SHIFT)
@@ -28,6 +30,11 @@ static size_t tables_bound(size_t npages)
 		       (sizeof(struct section) + PAGE_SIZE - 1) / PAGE_SIZE);
 }
 
+static int map_chunk(const struct zone *z, size_t len, void **addr)
+{
+	return z == &zones[ZONE_DMA32] ? os_map_low(len, addr) : os_map(len, addr);
+}
+
 static pfn_t try_chunk(struct zone *z, size_t npages, size_t align, size_t chunk)
 {
 	size_t total = chunk + (align > 1 ? align : 0) + tables_bound(chunk + align);
@@ -40,7 +47,7 @@ static pfn_t try_chunk(struct zone *z, size_t npages, size_t align, size_t chunk
 		return 0;
 	if (!limit_charge(total << PAGE_SHIFT))
 		return 0;
-	if (os_map(total << PAGE_SHIFT, &addr)) {
+	if (map_chunk(z, total << PAGE_SHIFT, &addr)) {
 		limit_uncharge(total << PAGE_SHIFT);
 		return 0;
 	}

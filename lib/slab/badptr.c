@@ -8,6 +8,7 @@
 #include "os/bug.h"
 #include "page/section.h"
 #include "page/vmalloc.h"
+#include "page/vmap.h"
 #include "page/zone.h"
 #include "slab/slab.h"
 
@@ -15,11 +16,13 @@
 static pfn_t run_of(pfn_t pfn, struct page **page)
 {
 	for (pfn_t p = pfn; (*page = page_of(p)); p--) {
-		if ((*page)->state == PG_LARGE || (*page)->state == PG_META)
-			return p + (*page)->npages > pfn ? p : 0;
-		/* A slab's descriptors hold a bitmap: step over all of it. */
-		if (class_of(pfn_addr(p)) != CLASS_NONE)
+		unsigned class = class_of(pfn_addr(p));
+
+		/* A slab's descriptors hold a bitmap. */
+		if (class != CLASS_NONE && class != CLASS_LARGE)
 			return 0;
+		if ((*page)->state >= PG_LARGE)
+			return p + (*page)->npages > pfn ? p : 0;
 	}
 	return 0;
 }
@@ -41,7 +44,25 @@ static _Noreturn void in_zone(const char *call, const void *p)
 	if (run && page->state == PG_LARGE)
 		bug("%s: invalid free of %p: inside of the block of %lu bytes at %p, zone %s",
 		    call, p, (unsigned long)page->npages << PAGE_SHIFT, pfn_addr(run), zone);
+	if (run && page->state == PG_RUN)
+		bug("%s: invalid free of %p: of the pages at %p, which stele_free_pages() frees",
+		    call, p, pfn_addr(run));
 	bug("%s: invalid free of %p: not a block, zone %s", call, p, zone);
+}
+
+static void in_area(const char *call, const void *p)
+{
+	static const char *const owner[NR_VMAP_KINDS] = {
+		"stele_vfree", "stele_free_pinned", "stele_unmap_region"
+	};
+	struct vmap_area a;
+
+	if (!vmap_find(p, &a))
+		return;
+	if (a.freed)
+		bug("%s: invalid free of %p: %s() has freed it", call, p, owner[a.kind]);
+	bug("%s: invalid free of %p: of the area of %lu bytes at %p, which %s() frees", call, p,
+	    (unsigned long)a.size, (void *)a.addr, owner[a.kind]);
 }
 
 __cold_path void bad_pointer(const char *call, const void *p)
@@ -58,6 +79,7 @@ __cold_path void bad_pointer(const char *call, const void *p)
 	}
 	if (class == CLASS_LARGE || page_of(addr_pfn(p)))
 		in_zone(call, p);
+	in_area(call, p);
 	block = vmalloc_block_of(p, &size);
 	if (block)
 		bug("%s: invalid free of %p: inside of the mapped block of %lu bytes at %p",

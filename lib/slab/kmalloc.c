@@ -19,6 +19,7 @@
 #include "page/section.h"
 #include "page/task.h"
 #include "page/vmalloc.h"
+#include "page/vmap.h"
 #include "slab/badptr.h"
 #include "slab/barn.h"
 #include "slab/budget.h"
@@ -169,9 +170,11 @@ void *kmalloc_aligned(size_t size, size_t align)
 /* Not ours, and libc's? What it points into may be ours and look like libc's. */
 static bool is_foreign(const void *p)
 {
+	struct vmap_area area;
 	size_t size;
 
-	return !page_of(addr_pfn(p)) && foreign_is_libc(p) && !vmalloc_block_of(p, &size);
+	return !page_of(addr_pfn(p)) && foreign_is_libc(p) && !vmalloc_block_of(p, &size) &&
+	       !vmap_find(p, &area);
 }
 
 /* A pointer without a class: mapped, foreign, or bad. */
@@ -390,7 +393,8 @@ void *krealloc(void *p, size_t size)
 	if (unlikely(class == CLASS_NONE))
 		return realloc_unclassed(p, size);
 	if (unlikely(class == CLASS_LARGE)) {
-		if (!IS_ALIGNED((uintptr_t)p, PAGE_SIZE))
+		if (!IS_ALIGNED((uintptr_t)p, PAGE_SIZE) ||
+		    page_of(addr_pfn(p))->state == PG_RUN)
 			bad_pointer("realloc", p);
 		return realloc_large(p, size);
 	}

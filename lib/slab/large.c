@@ -15,9 +15,16 @@
 #include "os/bug.h"
 #include "page/section.h"
 #include "page/vmalloc.h"
+#include "slab/badptr.h"
 #include "tune/tune.h"
 
 static size_t live_pages, live_blocks;	/* atomic */
+
+void large_count(long pages, long blocks)
+{
+	__atomic_add_fetch(&live_pages, (size_t)pages, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&live_blocks, (size_t)blocks, __ATOMIC_RELAXED);
+}
 
 static void *run_alloc(size_t size, size_t align, bool zero, unsigned how)
 {
@@ -29,8 +36,7 @@ static void *run_alloc(size_t size, size_t align, bool zero, unsigned how)
 		return NULL;
 	if (zero)
 		page_zero(p, npages);
-	__atomic_add_fetch(&live_pages, npages, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&live_blocks, 1, __ATOMIC_RELAXED);
+	large_count((long)npages, 1);
 	return p;
 }
 
@@ -62,11 +68,13 @@ void large_free(void *p)
 		    pfn_addr(addr_pfn(p)));
 	npages = page->npages;
 	if (!__atomic_compare_exchange_n(&page->state, &large, PG_NONE, false,
-					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+		if (large == PG_RUN)
+			bad_pointer("free", p);
 		bug("double free of %p: another thread is freeing it", p);
+	}
 	page_set_class(p, 1, CLASS_NONE);
-	__atomic_sub_fetch(&live_pages, npages, __ATOMIC_RELAXED);
-	__atomic_sub_fetch(&live_blocks, 1, __ATOMIC_RELAXED);
+	large_count(-(long)npages, -1);
 	page_free_sparse(p, npages);
 }
 
@@ -88,7 +96,7 @@ bool large_resize(void *p, size_t size)
 
 		page_free_sparse(tail, old - want);
 	}
-	__atomic_add_fetch(&live_pages, want - old, __ATOMIC_RELAXED);
+	large_count((long)(want - old), 0);
 	return true;
 }
 

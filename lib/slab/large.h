@@ -12,6 +12,8 @@ void large_free(void *p);
 size_t large_size(const void *p);
 /* Resize in place; false: not possible. @size is above the slab sizes. */
 bool large_resize(void *p, size_t size);
+/* Count pages and blocks that come to or leave the program: page_run.c's too. */
+void large_count(long pages, long blocks);
 void large_usage(size_t *bytes, size_t *blocks);
 
 #endif

@@ -144,6 +144,16 @@ static int enter_call(enum fake_call kind, uintptr_t addr, size_t len, bool give
 	return -f->err;
 }
 
+int fake_enter(enum fake_call kind, void *addr, size_t len, bool gives_memory)
+{
+	int err;
+
+	pthread_mutex_lock(&mutex);
+	err = enter_call(kind, (uintptr_t)addr, len, gives_memory);
+	pthread_mutex_unlock(&mutex);
+	return err;
+}
+
 static size_t unit_of(uintptr_t addr)
 {
 	return (addr - fake.base) / UNIT;

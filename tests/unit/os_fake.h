@@ -34,6 +34,9 @@ enum fake_call {
 	FAKE_MAP_HUGE,
 	FAKE_ADVISE_HUGE,
 	FAKE_ADVISE_SMALL,
+	FAKE_OPEN,
+	FAKE_SEAL,
+	FAKE_PIN,
 	NR_FAKE_CALLS,
 };
 
@@ -76,6 +79,9 @@ void fake_fail(enum fake_call kind, unsigned after, unsigned times, int err);
 #define FAKE_ALWAYS	(~0u)
 /* All calls that give memory fail from now on, or work again. */
 void fake_fail_all(bool fail);
+
+/* For os_fake_vm.c: count a call; the error that a test asked for, or 0. */
+int fake_enter(enum fake_call kind, void *addr, size_t len, bool gives_memory);
 
 /* Somebody else's sbrk(): the old break, or NULL where it cannot move. */
 void *fake_foreign_sbrk(intptr_t delta);

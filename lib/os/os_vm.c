@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* The OS seam of os/vm.h on Linux. */
+#include "os/vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/bits.h"
+#include "os/os.h"
+#include "os/syscall.h"
+
+/* Missing from the headers of old distributions. */
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE	0x100000
+#endif
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT		26
+#endif
+#define ADVISE_GUARD		102	/* MADV_GUARD_INSTALL, Linux 6.13 */
+
+#define MAP_OWN		(MAP_PRIVATE | MAP_ANONYMOUS)
+#define READ_WRITE	(PROT_READ | PROT_WRITE)
+
+/* Pages up to which markers in the page table are cheaper than a mapping. */
+#define GUARD_PAGES	16
+
+#define LOW_FIRST	(16ul << 20)	/* programs that are linked low, and NULL */
+#define LOW_STEP	(1ul << 20)
+
+static long map(void *at, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	return raw_syscall6(SYS_mmap, (long)at, (long)len, prot, flags, fd, offset);
+}
+
+static bool failed(long ret)
+{
+	return ret < 0 && ret > -4096;
+}
+
+static int fixed(void *at, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	long ret = map(at, len, prot, flags | MAP_FIXED, fd, offset);
+
+	return failed(ret) ? (int)ret : 0;
+}
+
+size_t os_huge_size(void)
+{
+	return os_page_size() * (os_page_size() / sizeof(uint64_t));
+}
+
+/*
+ * At this very address? A kernel that does not know NOREPLACE takes the address
+ * for a wish, and may answer with another.
+ */
+static bool map_at(uintptr_t at, size_t len)
+{
+	long ret = map((void *)at, len, READ_WRITE, MAP_OWN | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (failed(ret))
+		return false;
+	if ((uintptr_t)ret == at)
+		return true;
+	os_unmap((void *)ret, len);
+	return false;
+}
+
+/*
+ * There is no flag for it: MAP_32BIT is x86's alone, and half as far. Addresses
+ * are tried from the top down, on from the last one that was free; then once more
+ * from the top, for what has been unmapped since.
+ */
+int os_map_low(size_t len, void **addr)
+{
+	static uintptr_t last = LOW_LIMIT;
+	uintptr_t start = READ_ONCE(last);
+
+	for (int round = 0; round < 2; round++, start = LOW_LIMIT) {
+		uintptr_t at = start;
+
+		while (at >= LOW_FIRST + len && at - len >= LOW_FIRST) {
+			at = ALIGN_DOWN(at - len, os_page_size());
+			if (map_at(at, len)) {
+				WRITE_ONCE(last, at);
+				*addr = (void *)at;
+				return 0;
+			}
+			at = ALIGN_DOWN(at + len - 1, LOW_STEP);
+		}
+		if (start == LOW_LIMIT)
+			break;
+	}
+	return -ENOMEM;
+}
+
+int os_reserve(size_t len, void **addr)
+{
+	long ret = map(NULL, len, PROT_NONE, MAP_OWN | MAP_NORESERVE, -1, 0);
+
+	if (failed(ret))
+		return (int)ret;
+	*addr = (void *)ret;
+	return 0;
+}
+
+int os_open(void *addr, size_t len)
+{
+	return fixed(addr, len, READ_WRITE, MAP_OWN, -1, 0);
+}
+
+int os_open_huge(void *addr, size_t len)
+{
+	int size = (int)bit_first(os_huge_size()) << MAP_HUGE_SHIFT;
+
+	return fixed(addr, len, READ_WRITE, MAP_OWN | MAP_HUGETLB | size, -1, 0);
+}
+
+int os_open_file(void *addr, size_t len, int fd, off_t offset, bool writable)
+{
+	return fixed(addr, len, writable ? READ_WRITE : PROT_READ, MAP_SHARED, fd, offset);
+}
+
+/*
+ * Small ranges get markers in their page table: less than half of the time of a
+ * new mapping, other threads' page faults go on meanwhile, and the list of mappings
+ * does not grow. A mapping takes the place of large ones, as it costs nothing
+ * for what was never touched, and where the kernel has no markers or the memory
+ * is locked.
+ */
+int os_seal(void *addr, size_t len)
+{
+	static bool no_markers;
+
+	if (len <= GUARD_PAGES * os_page_size() && !READ_ONCE(no_markers)) {
+		if (!raw_syscall(SYS_madvise, addr, len, ADVISE_GUARD, 0))
+			return 0;
+		WRITE_ONCE(no_markers, true);
+	}
+	return os_seal_any(addr, len);
+}
+
+int os_seal_any(void *addr, size_t len)
+{
+	return fixed(addr, len, PROT_NONE, MAP_OWN | MAP_NORESERVE, -1, 0);
+}
+
+int os_want_huge(void *addr, size_t len)
+{
+	return (int)raw_syscall(SYS_madvise, addr, len, MADV_HUGEPAGE, 0);
+}
+
+int os_pin(void *addr, size_t len)
+{
+	int err = (int)raw_syscall(SYS_madvise, addr, len, MADV_DONTFORK, 0);
+
+	return err ? err : (int)raw_syscall(SYS_mlock, addr, len, 0, 0);
+}
+
+/* An entry of pagemap: the frame in bits 0 to 54 (0 without privilege), bit 63 present. */
+uint64_t os_phys(const void *addr)
+{
+	static const char path[] = "/proc/self/pagemap";
+	uint64_t entry = 0, frame;
+	uintptr_t page = (uintptr_t)addr / os_page_size();
+	long fd = raw_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return 0;
+	if (raw_syscall(SYS_pread64, fd, &entry, sizeof(entry), page * sizeof(entry)) !=
+	    sizeof(entry))
+		entry = 0;
+	raw_syscall(SYS_close, fd, 0, 0, 0);
+	frame = entry & ((1ull << 55) - 1);
+	if (!(entry >> 63) || !frame)
+		return 0;
+	return frame * os_page_size() + (uintptr_t)addr % os_page_size();
+}
+
+int os_file(int fd, struct os_file *file)
+{
+	struct stat st;
+	long flags = raw_syscall(SYS_fcntl, fd, F_GETFL, 0, 0);
+	long err = raw_syscall(SYS_fstat, fd, &st, 0, 0);
+
+	if (flags < 0)
+		return (int)flags;
+	if (err)
+		return (int)err;
+	file->dev = st.st_dev;
+	file->inode = st.st_ino;
+	file->size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : UINT64_MAX;
+	file->writable = (flags & O_ACCMODE) == O_RDWR;
+	return 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * More of the contract with the operating system (os.h): address space apart
+ * from memory, and mappings of other kinds. The conventions are those of os.h;
+ * ranges are whole system pages inside of what the caller has mapped itself.
+ */
+#ifndef STELE_OS_VM_H
+#define STELE_OS_VM_H
+
+#include <sys/types.h>
+
+#include "base/compiler.h"
+
+#define LOW_LIMIT	(1ull << 32)	/* what os_map_low() stays below */
+
+/* The size of a huge page that one entry of the next table maps. */
+size_t os_huge_size(void);
+
+/* Fresh zeroed private memory below LOW_LIMIT. */
+int os_map_low(size_t len, void **addr);
+
+/* Address space alone: nobody else is given it, every access faults. */
+int os_reserve(size_t len, void **addr);
+/* Put fresh zeroed memory there, or reserved huge pages (a range of whole ones). */
+int os_open(void *addr, size_t len);
+int os_open_huge(void *addr, size_t len);
+/* Or a file, shared. */
+int os_open_file(void *addr, size_t len, int fd, off_t offset, bool writable);
+/*
+ * Every access faults from now on; private memory goes back to the system. The
+ * range stays the caller's. os_seal_any() does it for mappings of any kind.
+ */
+int os_seal(void *addr, size_t len);
+int os_seal_any(void *addr, size_t len);
+/* Ask for transparent huge pages. */
+int os_want_huge(void *addr, size_t len);
+/* Bring in and lock; a child of fork() does not get it. */
+int os_pin(void *addr, size_t len);
+/* The physical address behind @addr; 0: not known to us. */
+uint64_t os_phys(const void *addr);
+
+struct os_file {
+	uint64_t dev, inode;
+	uint64_t size;		/* of a regular file; UINT64_MAX for others */
+	bool writable;		/* as it is open */
+};
+int os_file(int fd, struct os_file *file);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* Virtual areas, pinned buffers, mapped regions: public names and argument checks. */
+#include <errno.h>
+
+#include "life/init.h"
+#include "observe/vminfo.h"
+#include "os/bug.h"
+#include "os/caller.h"
+#include "page/vmap.h"
+#include "shell/gfp_args.h"
+#include "stele/pages.h"
+
+#define CALL(name)	static const char call[] = name
+
+static __cold_path void *refuse_size(const char *call, const void *caller)
+{
+	struct caller_text who;
+
+	warn("%s: 0 bytes, called by %s", call, caller_name(&who, caller));
+	return gfp_invalid();
+}
+
+/* @p is not looked at where there was an error. */
+static void *result(int err, void *p)
+{
+	if (likely(!err))
+		return p;
+	errno = -err;
+	return NULL;
+}
+
+/* ---- areas ---- */
+
+static void *area(const char *call, size_t size, stele_gfp_t gfp, const void *caller)
+{
+	void *p = NULL;
+	int err;
+
+	if (unlikely(!size))
+		return refuse_size(call, caller);
+	if (!stele_gfp_blocking(gfp) || (!READ_ONCE(life_ready) && !life_init()))
+		return gfp_no_memory();
+	err = vmap_alloc(size, gfp & (STELE_GFP_DMA | STELE_GFP_DMA32), caller, &p);
+	return result(err, p);
+}
+
+__public void *stele_vmalloc(size_t size)
+{
+	return area("stele_vmalloc", size, STELE_GFP_KERNEL, CALLER());
+}
+
+/* What an area is made of is zero as it comes. */
+__public void *stele_vzalloc(size_t size)
+{
+	return area("stele_vzalloc", size, STELE_GFP_KERNEL, CALLER());
+}
+
+__public void *stele_vmalloc_gfp(size_t size, stele_gfp_t gfp)
+{
+	CALL("stele_vmalloc_gfp");
+
+	return gfp_check(call, gfp, CALLER()) ? area(call, size, gfp, CALLER()) : NULL;
+}
+
+/* @a: what @p lies in, unless @e says that it is in nothing. */
+static __cold_path void refuse(const char *call, const void *p, enum vmap_error e,
+			       const struct vmap_area *a, const void *caller)
+{
+	static const char *const what[NR_VMAP_KINDS] = {
+		"an area of stele_vmalloc()", "a pinned buffer", "a mapped region"
+	};
+	struct caller_text who, other;
+
+	caller_name(&who, caller);
+	if (e == VMAP_UNKNOWN)
+		warn("%s: %p, called by %s: in no area", call, p, who.text);
+	else if (e == VMAP_FREED)
+		warn("%s: %p, called by %s: double free, it was freed by %s", call, p, who.text,
+		     caller_name(&other, a->caller));
+	else if (e == VMAP_OTHER_KIND)
+		warn("%s: %p, called by %s: it is in %s at %p", call, p, who.text, what[a->kind],
+		     (void *)a->addr);
+	else
+		warn("%s: %p, called by %s: inside of %s of %lu bytes at %p", call, p, who.text,
+		     what[a->kind], (unsigned long)a->size, (void *)a->addr);
+	errno = EINVAL;
+}
+
+static void free_area(const char *call, const void *p, enum vmap_kind kind, const void *caller)
+{
+	struct vmap_area a;
+	enum vmap_error e;
+
+	if (!p)
+		return;
+	e = vmap_free(p, kind, caller, &a);
+	if (unlikely(e != VMAP_OK))
+		refuse(call, p, e, &a, caller);
+}
+
+__public void stele_vfree(const void *p)
+{
+	free_area("stele_vfree", p, VMAP_ALLOC, CALLER());
+}
+
+__public void *stele_vrealloc(const void *p, size_t size, stele_gfp_t gfp)
+{
+	CALL("stele_vrealloc");
+	const void *caller = CALLER();
+	struct vmap_area a;
+	enum vmap_error e;
+	void *q = NULL;
+	int err;
+
+	if (!gfp_check(call, gfp, caller))
+		return NULL;
+	if (!size) {
+		free_area(call, p, VMAP_ALLOC, caller);
+		return NULL;
+	}
+	if (!p)
+		return area(call, size, gfp, caller);
+	if (!stele_gfp_blocking(gfp))
+		return gfp_no_memory();
+	e = vmap_resize(p, size, gfp & STELE_GFP_ZERO, caller, &q, &err, &a);
+	if (likely(e == VMAP_OK))
+		return result(err, q);
+	refuse(call, p, e, &a, caller);
+	return NULL;
+}
+
+__public int stele_is_vmalloc_addr(const void *p)
+{
+	struct vmap_area a;
+
+	return vmap_find(p, &a) && !a.freed && a.kind == VMAP_ALLOC &&
+	       (uintptr_t)p - a.addr < a.size;
+}
+
+__public void stele_vm_unmap_aliases(void)
+{
+	vmap_purge();
+}
+
+/* ---- pinned buffers ---- */
+
+__public void *stele_alloc_pinned(size_t size, unsigned int flags, uint64_t *phys)
+{
+	CALL("stele_alloc_pinned");
+	struct caller_text who;
+	void *p = NULL;
+	int err;
+
+	if (!size)
+		return refuse_size(call, CALLER());
+	if (flags & ~STELE_PIN_HUGE) {
+		warn("%s: unknown flags 0x%x, called by %s", call, flags,
+		     caller_name(&who, CALLER()));
+		return gfp_invalid();
+	}
+	if (!READ_ONCE(life_ready) && !life_init())
+		return gfp_no_memory();
+	err = vmap_pin(size, flags & STELE_PIN_HUGE, CALLER(), &p);
+	if (!err && phys)
+		*phys = os_phys(p);
+	return result(err, p);
+}
+
+__public void stele_free_pinned(void *p)
+{
+	free_area("stele_free_pinned", p, VMAP_PINNED, CALLER());
+}
+
+__public uint64_t stele_pinned_phys(const void *p)
+{
+	CALL("stele_pinned_phys");
+	struct caller_text who;
+	struct vmap_area a;
+
+	if (vmap_find(p, &a) && !a.freed && a.kind == VMAP_PINNED && (uintptr_t)p - a.addr < a.size)
+		return os_phys(p);
+	warn("%s: %p, called by %s: in no pinned buffer", call, p, caller_name(&who, CALLER()));
+	errno = EINVAL;
+	return 0;
+}
+
+/* ---- mapped regions ---- */
+
+__public void *stele_map_region(int fd, off_t offset, size_t length)
+{
+	CALL("stele_map_region");
+	struct caller_text who;
+	void *p = NULL;
+	int err;
+
+	if (!length)
+		return refuse_size(call, CALLER());
+	if (!READ_ONCE(life_ready) && !life_init())
+		return gfp_no_memory();
+	err = offset < 0 ? -EINVAL : vmap_map(fd, (uint64_t)offset, length, CALLER(), &p);
+	if (err == -EINVAL)
+		warn("%s: %lu bytes at offset %ld of file descriptor %d, called by %s: not there",
+		     call, (unsigned long)length, (long)offset, fd, caller_name(&who, CALLER()));
+	return result(err, p);
+}
+
+__public void stele_unmap_region(void *p)
+{
+	free_area("stele_unmap_region", p, VMAP_REGION, CALLER());
+}
+
+__public void stele_vmallocinfo(int fd)
+{
+	vminfo_print(fd);
+}

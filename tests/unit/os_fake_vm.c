@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fake machine: os/vm.h, on the memory of os_fake.c. What is sealed stays
+ * mapped there, and cannot be accessed. There are no files, no low addresses (any
+ * will do) and no reserved huge pages.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "os/os.h"
+#include "os/vm.h"
+#include "os_fake.h"
+
+static int protect(enum fake_call kind, void *addr, size_t len, int prot)
+{
+	int err = fake_enter(kind, addr, len, kind == FAKE_OPEN);
+
+	if (err)
+		return err;
+	if (!fake_is_mapped(addr) || !fake_is_mapped((char *)addr + len - 1)) {
+		fprintf(stderr, "os_fake_vm: %p is not mapped\n", addr);
+		abort();
+	}
+	madvise(addr, len, MADV_DONTNEED);
+	return mprotect(addr, len, prot) ? -ENOMEM : 0;
+}
+
+size_t os_huge_size(void)
+{
+	return fake.page_size * (fake.page_size / 8);
+}
+
+int os_map_low(size_t len, void **addr)
+{
+	return os_map(len, addr);
+}
+
+int os_reserve(size_t len, void **addr)
+{
+	int err = os_map(len, addr);
+
+	return err ? err : mprotect(*addr, len, PROT_NONE);
+}
+
+int os_open(void *addr, size_t len)
+{
+	return protect(FAKE_OPEN, addr, len, PROT_READ | PROT_WRITE);
+}
+
+int os_open_huge(void *addr __unused_arg, size_t len __unused_arg)
+{
+	return -ENOMEM;
+}
+
+int os_open_file(void *addr __unused_arg, size_t len __unused_arg, int fd __unused_arg,
+		 off_t offset __unused_arg, bool writable __unused_arg)
+{
+	return -ENODEV;
+}
+
+int os_seal(void *addr, size_t len)
+{
+	return protect(FAKE_SEAL, addr, len, PROT_NONE);
+}
+
+int os_seal_any(void *addr, size_t len)
+{
+	return protect(FAKE_SEAL, addr, len, PROT_NONE);
+}
+
+int os_want_huge(void *addr __unused_arg, size_t len __unused_arg)
+{
+	return 0;
+}
+
+int os_pin(void *addr, size_t len)
+{
+	return fake_enter(FAKE_PIN, addr, len, false);
+}
+
+uint64_t os_phys(const void *addr __unused_arg)
+{
+	return 0;
+}
+
+int os_file(int fd __unused_arg, struct os_file *file __unused_arg)
+{
+	return -EBADF;
+}
