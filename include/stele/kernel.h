@@ -5,7 +5,7 @@
  * systems in user space. Everything is an inline function, a macro or a type; the
  * library exports none of these names.
  *
- * What differs: pages are 4 KiB; there is one node; kmalloc() takes any size; and
+ * What differs: the page size is no constant; there is one node; kmalloc() takes any size; and
  * where the kernel would crash or warn, see the headers that this one includes.
  */
 #ifndef STELE_KERNEL_H
@@ -124,6 +124,10 @@ STELE_INLINE size_t size_add(size_t a, size_t b)
 #define struct_size(p, member, count) \
 	size_add(sizeof(*(p)), size_mul(sizeof(*(p)->member), count))
 #define flex_array_size(p, member, count) size_mul(sizeof(*(p)->member), count)
+
+/* ---- pages and areas ---- */
+
+#include <stele/kernel_pages.h>
 
 /* ---- blocks ---- */
 

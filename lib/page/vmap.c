@@ -39,6 +39,7 @@
 
 #include "base/bits.h"
 #include "os/os.h"
+#include "page/fault.h"
 
 #define LAZY_AREAS	1024		/* of some 65000 mappings that a process may have */
 #define LAZY_PER_DOUBLING (32ul << 20)	/* bytes per bit of the number of CPUs */
@@ -151,7 +152,7 @@ int vmap_alloc(size_t size, bool low, const void *caller, void **addr)
 	void *start;
 	int err;
 
-	if (len < size)
+	if (len < size || should_fail(STELE_FAIL_PAGE_ALLOC, len))
 		return -ENOMEM;
 	err = map_or_purge(low ? os_map_low : os_map, len, &start);
 	if (err)
@@ -397,7 +398,7 @@ static int resize_moving(struct vmap_area *a, size_t old_body, size_t body)
 	void *start;
 	int err;
 
-	if (len < body)
+	if (len < body || should_fail(STELE_FAIL_PAGE_ALLOC, len))
 		return -ENOMEM;
 	if (!a->low && !os_remap(old, old_body, len, &start)) {
 		os_unmap(old + old_body, a->len - old_body);

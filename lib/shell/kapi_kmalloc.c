@@ -7,6 +7,8 @@
 
 #include "shell/hitpath.h"
 #include "slab/size_class.h"
+#include "page/section.h"
+#include "stele/pages.h"
 #include "stele/slab.h"
 
 static bool overflows(size_t n, size_t size, size_t *bytes)
@@ -204,18 +206,35 @@ __public void *stele_kvcalloc(size_t n, size_t size, stele_gfp_t gfp)
 	return overflows(n, size, &bytes) ? NULL : zalloc(bytes, gfp, "kvcalloc", CALLER);
 }
 
+/* Code for the kernel gives these areas too. */
+static bool is_area(const void *p)
+{
+	return class_of(p) == CLASS_NONE && stele_is_vmalloc_addr(p);
+}
+
 __public void *stele_kvrealloc(const void *p, size_t size, stele_gfp_t gfp)
 {
+	if (unlikely(is_area(p)))
+		return stele_vrealloc(p, size, gfp);
 	return realloc_with(p, size, gfp, "kvrealloc", CALLER);
 }
 
 __public void stele_kvfree(const void *p)
 {
+	if (unlikely(is_area(p))) {
+		stele_vfree(p);
+		return;
+	}
 	hit_free((void *)(uintptr_t)p);
 }
 
 __public void stele_kvfree_sensitive(const void *p, size_t len)
 {
-	(void)len;	/* all of the block is wiped */
-	stele_kfree_sensitive(p);
+	if (!is_area(p)) {
+		/* All of the block is wiped. */
+		stele_kfree_sensitive(p);
+		return;
+	}
+	memset((void *)(uintptr_t)p, 0, len);
+	stele_vfree(p);
 }

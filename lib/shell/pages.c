@@ -9,9 +9,8 @@
 #include "os/bug.h"
 #include "os/caller.h"
 #include "os/os.h"
-#include "page/reclaim.h"
-#include "shell/gfp_args.h"
-#include "slab/kmalloc.h"
+#include "shell/failed.h"
+#include "slab/gfp.h"
 #include "slab/page_run.h"
 
 /* The system's pages in ours. */
@@ -20,25 +19,35 @@ static size_t unit(void)
 	return os_page_size() >> PAGE_SHIFT;
 }
 
-static void *alloc_run(size_t npages, size_t align, stele_gfp_t gfp)
+static void *attempt(const struct request *r, stele_gfp_t gfp, unsigned how)
 {
-	unsigned how = gfp & (STELE_GFP_DMA | STELE_GFP_DMA32) ? ALLOC_LOW : 0;
-	bool zero = gfp & STELE_GFP_ZERO;
-	void *p;
+	if (gfp & (STELE_GFP_DMA | STELE_GFP_DMA32))
+		how |= ALLOC_LOW;
+	if (how & ALLOC_WAIT)
+		page_run_flush();
+	return page_run_alloc(r->size / PAGE_SIZE, r->align / PAGE_SIZE, how,
+			      gfp & STELE_GFP_ZERO);
+}
+
+static void undo(void *p, const struct request *r, bool wait)
+{
+	size_t have;
+
+	page_run_free(p, r->size / PAGE_SIZE, wait, &have);
+}
+
+static const struct request_ops run_ops = { attempt, undo, true };
+
+static void *alloc_run(const char *call, size_t npages, unsigned int order, stele_gfp_t gfp,
+		       const void *caller)
+{
+	size_t page = os_page_size();
+	struct request r = { .call = call, .caller = caller, .size = npages * page,
+			     .align = page << order, .ops = &run_ops };
 
 	if (unlikely(!READ_ONCE(life_ready)) && !life_init())
-		return gfp_no_memory();
-	if (stele_gfp_blocking(gfp)) {
-		how |= ALLOC_NORMAL;
-		page_run_flush();
-	}
-	p = page_run_alloc(npages * unit(), align * unit(), how, zero);
-	if (unlikely(!p) && stele_gfp_blocking(gfp)) {
-		kmalloc_drain();
-		reclaim_all(0);
-		p = page_run_alloc(npages * unit(), align * unit(), how, zero);
-	}
-	return likely(p) ? p : gfp_no_memory();
+		return failed_enomem();
+	return gfp_alloc(&r, gfp);
 }
 
 static void *alloc_order(const char *call, stele_gfp_t gfp, unsigned int order,
@@ -46,14 +55,11 @@ static void *alloc_order(const char *call, stele_gfp_t gfp, unsigned int order,
 {
 	struct caller_text who;
 
-	if (!gfp_check(call, gfp, caller))
-		return NULL;
-	if (order > STELE_MAX_ORDER) {
-		warn("%s: order %u, called by %s: the largest is %d", call, order,
-		     caller_name(&who, caller), STELE_MAX_ORDER);
-		return gfp_invalid();
-	}
-	return alloc_run((size_t)1 << order, (size_t)1 << order, gfp);
+	if (likely(order <= STELE_MAX_ORDER))
+		return alloc_run(call, (size_t)1 << order, order, gfp, caller);
+	warn("%s: order %u, called from %s: the largest is %d", call, order,
+	     caller_name(&who, caller), STELE_MAX_ORDER);
+	return failed_einval();
 }
 
 static __cold_path void refuse(const char *call, const void *p, size_t npages, size_t have,
@@ -70,10 +76,10 @@ static __cold_path void refuse(const char *call, const void *p, size_t npages, s
 	errno = EINVAL;
 	caller_name(&who, caller);
 	if (e == RUN_LENGTH)
-		warn("%s: %p, called by %s: %lu pages are there, not %lu", call, p, who.text,
+		warn("%s: %p, called from %s: %lu pages are there, not %lu", call, p, who.text,
 		     (unsigned long)(have / unit()), (unsigned long)npages);
 	else
-		warn("%s: %p, called by %s: %s", call, p, who.text, why[e]);
+		warn("%s: %p, called from %s: %s", call, p, who.text, why[e]);
 }
 
 static void free_run(const char *call, void *p, size_t npages, bool wait, const void *caller)
@@ -97,7 +103,7 @@ static bool order_fits(const char *call, const void *p, unsigned int order, cons
 	if (likely(order <= STELE_MAX_ORDER))
 		return true;
 	errno = EINVAL;
-	warn("%s: %p, called by %s: order %u, the largest is %d", call, p,
+	warn("%s: %p, called from %s: order %u, the largest is %d", call, p,
 	     caller_name(&who, caller), order, STELE_MAX_ORDER);
 	return false;
 }
@@ -143,7 +149,7 @@ static bool size_fits(const char *call, size_t size, const void *caller)
 	if (likely(size && size <= os_page_size() << STELE_MAX_ORDER))
 		return true;
 	errno = EINVAL;
-	warn("%s: %lu bytes, called by %s: 1 to %lu are possible", call, (unsigned long)size,
+	warn("%s: %lu bytes, called from %s: 1 to %lu are possible", call, (unsigned long)size,
 	     caller_name(&who, caller), (unsigned long)os_page_size() << STELE_MAX_ORDER);
 	return false;
 }
@@ -153,9 +159,9 @@ __public void *stele_alloc_pages_exact(size_t size, stele_gfp_t gfp)
 	static const char call[] = "stele_alloc_pages_exact";
 	size_t page = os_page_size();
 
-	if (!gfp_check(call, gfp, CALLER()) || !size_fits(call, size, CALLER()))
+	if (!size_fits(call, size, CALLER()))
 		return NULL;
-	return alloc_run(ALIGN_UP(size, page) / page, (size_t)1 << stele_get_order(size), gfp);
+	return alloc_run(call, ALIGN_UP(size, page) / page, stele_get_order(size), gfp, CALLER());
 }
 
 __public void stele_free_pages_exact(void *addr, size_t size)

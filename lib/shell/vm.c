@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Virtual areas, pinned buffers, mapped regions: public names and argument checks. */
 #include <errno.h>
+#include <string.h>
 
 #include "life/init.h"
 #include "observe/vminfo.h"
 #include "os/bug.h"
 #include "os/caller.h"
 #include "page/vmap.h"
-#include "shell/gfp_args.h"
+#include "shell/failed.h"
+#include "slab/budget.h"
+#include "slab/gfp.h"
 #include "stele/pages.h"
 
 #define CALL(name)	static const char call[] = name
@@ -16,8 +19,8 @@ static __cold_path void *refuse_size(const char *call, const void *caller)
 {
 	struct caller_text who;
 
-	warn("%s: 0 bytes, called by %s", call, caller_name(&who, caller));
-	return gfp_invalid();
+	warn("%s: 0 bytes, called from %s", call, caller_name(&who, caller));
+	return failed_einval();
 }
 
 /* @p is not looked at where there was an error. */
@@ -31,17 +34,36 @@ static void *result(int err, void *p)
 
 /* ---- areas ---- */
 
-static void *area(const char *call, size_t size, stele_gfp_t gfp, const void *caller)
+static void *attempt(const struct request *r, stele_gfp_t gfp, unsigned how)
 {
 	void *p = NULL;
-	int err;
+
+	/* An area takes system calls. */
+	if (how & ALLOC_GROW &&
+	    !vmap_alloc(r->size, gfp & (STELE_GFP_DMA | STELE_GFP_DMA32), r->caller, &p))
+		return p;
+	return NULL;
+}
+
+static void undo(void *p, const struct request *r, bool wait __unused_arg)
+{
+	struct vmap_area a;
+
+	vmap_free(p, VMAP_ALLOC, r->caller, &a);
+}
+
+static const struct request_ops area_ops = { attempt, undo, true };
+
+static void *area(const char *call, size_t size, stele_gfp_t gfp, const void *caller)
+{
+	struct request r = { .call = call, .caller = caller, .size = size, .align = 1,
+			     .ops = &area_ops };
 
 	if (unlikely(!size))
 		return refuse_size(call, caller);
-	if (!stele_gfp_blocking(gfp) || (!READ_ONCE(life_ready) && !life_init()))
-		return gfp_no_memory();
-	err = vmap_alloc(size, gfp & (STELE_GFP_DMA | STELE_GFP_DMA32), caller, &p);
-	return result(err, p);
+	if (!READ_ONCE(life_ready) && !life_init())
+		return failed_enomem();
+	return gfp_alloc(&r, gfp);
 }
 
 __public void *stele_vmalloc(size_t size)
@@ -57,9 +79,7 @@ __public void *stele_vzalloc(size_t size)
 
 __public void *stele_vmalloc_gfp(size_t size, stele_gfp_t gfp)
 {
-	CALL("stele_vmalloc_gfp");
-
-	return gfp_check(call, gfp, CALLER()) ? area(call, size, gfp, CALLER()) : NULL;
+	return area("stele_vmalloc_gfp", size, gfp, CALLER());
 }
 
 /* @a: what @p lies in, unless @e says that it is in nothing. */
@@ -73,17 +93,27 @@ static __cold_path void refuse(const char *call, const void *p, enum vmap_error 
 
 	caller_name(&who, caller);
 	if (e == VMAP_UNKNOWN)
-		warn("%s: %p, called by %s: in no area", call, p, who.text);
+		warn("%s: %p, called from %s: in no area", call, p, who.text);
 	else if (e == VMAP_FREED)
-		warn("%s: %p, called by %s: double free, it was freed by %s", call, p, who.text,
+		warn("%s: %p, called from %s: double free, it was freed by %s", call, p, who.text,
 		     caller_name(&other, a->caller));
 	else if (e == VMAP_OTHER_KIND)
-		warn("%s: %p, called by %s: it is in %s at %p", call, p, who.text, what[a->kind],
+		warn("%s: %p, called from %s: it is in %s at %p", call, p, who.text, what[a->kind],
 		     (void *)a->addr);
 	else
-		warn("%s: %p, called by %s: inside of %s of %lu bytes at %p", call, p, who.text,
+		warn("%s: %p, called from %s: inside of %s of %lu bytes at %p", call, p, who.text,
 		     what[a->kind], (unsigned long)a->size, (void *)a->addr);
 	errno = EINVAL;
+}
+
+/* What was charged for is given back while the address is still its own. */
+static void uncharge(const void *p)
+{
+	struct vmap_area a;
+
+	if (unlikely(READ_ONCE(budget_active)) && vmap_find(p, &a) && !a.freed &&
+	    a.kind == VMAP_ALLOC && a.addr == (uintptr_t)p)
+		budget_uncharge(p);
 }
 
 static void free_area(const char *call, const void *p, enum vmap_kind kind, const void *caller)
@@ -93,6 +123,7 @@ static void free_area(const char *call, const void *p, enum vmap_kind kind, cons
 
 	if (!p)
 		return;
+	uncharge(p);
 	e = vmap_free(p, kind, caller, &a);
 	if (unlikely(e != VMAP_OK))
 		refuse(call, p, e, &a, caller);
@@ -103,17 +134,38 @@ __public void stele_vfree(const void *p)
 	free_area("stele_vfree", p, VMAP_ALLOC, CALLER());
 }
 
+/* Charged areas do not change their size: another one, and a copy. */
+static void *replace(const char *call, const void *p, size_t size, stele_gfp_t gfp,
+		     const void *caller)
+{
+	struct vmap_area a;
+	void *q;
+
+	/* No area: freeing it says so. */
+	if (!vmap_find(p, &a) || a.freed || a.kind != VMAP_ALLOC || a.addr != (uintptr_t)p) {
+		free_area(call, p, VMAP_ALLOC, caller);
+		return NULL;
+	}
+	q = area(call, size, gfp, caller);
+	if (!q)
+		return NULL;
+	memcpy(q, p, MIN(size, a.size));
+	free_area(call, p, VMAP_ALLOC, caller);
+	return q;
+}
+
 __public void *stele_vrealloc(const void *p, size_t size, stele_gfp_t gfp)
 {
 	CALL("stele_vrealloc");
 	const void *caller = CALLER();
+	const struct request r = { .call = call, .caller = caller };
 	struct vmap_area a;
 	enum vmap_error e;
 	void *q = NULL;
 	int err;
 
-	if (!gfp_check(call, gfp, caller))
-		return NULL;
+	if (gfp & ~STELE_GFP_ALL)
+		return gfp_invalid(&r, "unknown flags");
 	if (!size) {
 		free_area(call, p, VMAP_ALLOC, caller);
 		return NULL;
@@ -121,7 +173,9 @@ __public void *stele_vrealloc(const void *p, size_t size, stele_gfp_t gfp)
 	if (!p)
 		return area(call, size, gfp, caller);
 	if (!stele_gfp_blocking(gfp))
-		return gfp_no_memory();
+		return failed_enomem();
+	if (gfp & STELE_GFP_ACCOUNT || READ_ONCE(budget_active))
+		return replace(call, p, size, gfp, caller);
 	e = vmap_resize(p, size, gfp & STELE_GFP_ZERO, caller, &q, &err, &a);
 	if (likely(e == VMAP_OK))
 		return result(err, q);
@@ -154,12 +208,12 @@ __public void *stele_alloc_pinned(size_t size, unsigned int flags, uint64_t *phy
 	if (!size)
 		return refuse_size(call, CALLER());
 	if (flags & ~STELE_PIN_HUGE) {
-		warn("%s: unknown flags 0x%x, called by %s", call, flags,
+		warn("%s: unknown flags 0x%x, called from %s", call, flags,
 		     caller_name(&who, CALLER()));
-		return gfp_invalid();
+		return failed_einval();
 	}
 	if (!READ_ONCE(life_ready) && !life_init())
-		return gfp_no_memory();
+		return failed_enomem();
 	err = vmap_pin(size, flags & STELE_PIN_HUGE, CALLER(), &p);
 	if (!err && phys)
 		*phys = os_phys(p);
@@ -179,7 +233,7 @@ __public uint64_t stele_pinned_phys(const void *p)
 
 	if (vmap_find(p, &a) && !a.freed && a.kind == VMAP_PINNED && (uintptr_t)p - a.addr < a.size)
 		return os_phys(p);
-	warn("%s: %p, called by %s: in no pinned buffer", call, p, caller_name(&who, CALLER()));
+	warn("%s: %p, called from %s: in no pinned buffer", call, p, caller_name(&who, CALLER()));
 	errno = EINVAL;
 	return 0;
 }
@@ -196,10 +250,10 @@ __public void *stele_map_region(int fd, off_t offset, size_t length)
 	if (!length)
 		return refuse_size(call, CALLER());
 	if (!READ_ONCE(life_ready) && !life_init())
-		return gfp_no_memory();
+		return failed_enomem();
 	err = offset < 0 ? -EINVAL : vmap_map(fd, (uint64_t)offset, length, CALLER(), &p);
 	if (err == -EINVAL)
-		warn("%s: %lu bytes at offset %ld of file descriptor %d, called by %s: not there",
+		warn("%s: %lu bytes at offset %ld of file descriptor %d, called from %s: not there",
 		     call, (unsigned long)length, (long)offset, fd, caller_name(&who, CALLER()));
 	return result(err, p);
 }

@@ -227,11 +227,11 @@ static void *take(struct request *r, stele_gfp_t gfp)
 {
 	void *p;
 
-	if (!r->cache && r->size <= SIZE_MAX_SLAB) {
+	if (!r->cache && !r->ops && r->size <= SIZE_MAX_SLAB) {
 		r->cache = small_cache(size_class_aligned(r->size, r->align), gfp_how(gfp));
 		if (!r->cache)
 			r->size = SIZE_MAX_SLAB + 1;
-	} else if (r->cache) {
+	} else if (r->cache || r->ops) {
 		return gfp_alloc_plain(r, gfp);
 	}
 	p = gfp_alloc_plain(r, gfp);
@@ -244,7 +244,7 @@ static size_t bytes_for(const struct request *r)
 {
 	if (r->cache)
 		return r->cache->usable;
-	if (r->size <= SIZE_MAX_SLAB)
+	if (r->size <= SIZE_MAX_SLAB && !r->ops)
 		return class_size(size_class_aligned(r->size, r->align));
 	return ALIGN_UP(r->size, PAGE_SIZE);
 }
@@ -273,7 +273,9 @@ void *budget_alloc(const struct request *asked, stele_gfp_t gfp)
 	count_down(b, bytes);
 	if (!p)
 		return NULL;
-	if (gfp & STELE_GFP_DIRECT_RECLAIM)
+	if (r.ops)
+		r.ops->undo(p, &r, gfp & STELE_GFP_DIRECT_RECLAIM);
+	else if (gfp & STELE_GFP_DIRECT_RECLAIM)
 		kfree(p);
 	else
 		kfree_quiet(p);

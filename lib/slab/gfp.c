@@ -144,6 +144,8 @@ static void *attempt(const struct request *r, stele_gfp_t gfp, unsigned how)
 	void *p;
 
 	current_task.make_error = 0;
+	if (r->ops)
+		return r->ops->attempt(r, gfp, how);
 	if (r->cache && gfp & STELE_GFP_COLD)
 		return slab_alloc(r->cache, &p, 1, how) ? p : NULL;
 	if (r->cache)
@@ -216,12 +218,12 @@ void *gfp_alloc_plain(const struct request *r, stele_gfp_t gfp)
 
 	if (unlikely(gfp & ~STELE_GFP_ALL))
 		return gfp_invalid(r, "unknown flags");
-	if (unlikely(gfp & (STELE_GFP_DMA | STELE_GFP_DMA32)))
+	if (unlikely(gfp & (STELE_GFP_DMA | STELE_GFP_DMA32)) && !(r->ops && r->ops->low))
 		return gfp_invalid(r, "only pages are to be had below 4 GiB");
 	if (unlikely(gfp & STELE_GFP_NOFAIL && !(gfp & STELE_GFP_DIRECT_RECLAIM)))
 		return gfp_invalid(r, "__GFP_NOFAIL by who may not wait");
 	gfp = gfp_in_scope(gfp);
-	if (!(gfp & STELE_GFP_NOFAIL) &&
+	if (!(gfp & STELE_GFP_NOFAIL) && !r->ops &&
 	    slab_should_fail(r->size, gfp & STELE_GFP_DIRECT_RECLAIM))
 		return fail(r, gfp);
 	if (!(gfp & STELE_GFP_DIRECT_RECLAIM)) {

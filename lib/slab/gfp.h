@@ -11,6 +11,14 @@
 #include "stele/gfp.h"
 
 struct kmem_cache;
+struct request;
+
+/* For requests that are neither blocks nor objects: one attempt as far as @how goes, and back. */
+struct request_ops {
+	void *(*attempt)(const struct request *r, stele_gfp_t gfp, unsigned how);
+	void (*undo)(void *p, const struct request *r, bool wait);
+	bool low;			/* knows GFP_DMA and GFP_DMA32 */
+};
 
 struct request {
 	const char *call;		/* for messages: the public function, */
@@ -18,6 +26,7 @@ struct request {
 	size_t size;
 	size_t align;
 	struct kmem_cache *cache;	/* NULL: a block of @size */
+	const struct request_ops *ops;	/* NULL: a block or an object */
 };
 
 /*

@@ -16,6 +16,7 @@
 #include "base/bits.h"
 #include "page/section.h"
 #include "page/zone.h"
+#include "slab/budget.h"
 #include "slab/large.h"
 
 struct aside {
@@ -70,6 +71,8 @@ static __cold_path enum page_run_error explain(const void *p, bool wait)
 
 static void release(void *p, size_t npages)
 {
+	if (unlikely(READ_ONCE(budget_active)))
+		budget_uncharge(p);
 	page_set_class(p, 1, CLASS_NONE);
 	page_free_sparse(p, npages);
 }
@@ -117,7 +120,7 @@ enum page_run_error page_run_free(void *p, size_t npages, bool wait, size_t *hav
 	if (wait) {
 		release(p, npages);
 		page_run_flush();
-	} else if (!page_try_free(p, npages, npages)) {
+	} else if (READ_ONCE(budget_active) || !page_try_free(p, npages, npages)) {
 		push_aside(addr_pfn(p), page);
 	}
 	return RUN_OK;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* <stele/kernel_pages.h>: code for the kernel, as it is. */
+/* Pages and areas in <stele/kernel.h>: code for the kernel, as it is. */
 #include "tap.h"
 
-#include <stele/kernel_pages.h>
+#include <stele/kernel.h>
 
 /* A stack of pages, as a driver might keep one. */
 struct page_stack {
@@ -26,14 +26,14 @@ static int page_stack_push(struct page_stack *s)
 
 	if (s->count == s->max) {
 		unsigned long *more = vrealloc(s->pages, 2 * s->max * sizeof(*more),
-					       STELE_GFP_KERNEL | STELE_GFP_ZERO);
+					       GFP_KERNEL | __GFP_ZERO);
 
 		if (!more)
 			return -ENOMEM;
 		s->pages = more;
 		s->max *= 2;
 	}
-	addr = get_zeroed_page(STELE_GFP_KERNEL);
+	addr = get_zeroed_page(GFP_KERNEL);
 	if (!addr)
 		return -ENOMEM;
 	s->pages[s->count++] = addr;
@@ -60,12 +60,12 @@ int main(void)
 	page_stack_destroy(&s);
 	ok(1ul << PAGE_SHIFT == PAGE_SIZE && PAGE_ALIGN(1) == PAGE_SIZE && (PAGE_SIZE & PAGE_MASK) &&
 	   get_order(3 * PAGE_SIZE) == 2, "the macros of a page's size");
-	addr = __get_free_pages(STELE_GFP_KERNEL, MAX_PAGE_ORDER);
+	addr = __get_free_pages(GFP_KERNEL, MAX_PAGE_ORDER);
 	ok(addr % (PAGE_SIZE << MAX_PAGE_ORDER) == 0, "__get_free_pages");
 	free_pages(addr, MAX_PAGE_ORDER);
-	addr = __get_free_page(STELE_GFP_KERNEL);
+	addr = __get_free_page(GFP_KERNEL);
 	free_page(addr);
-	p = alloc_pages_exact(3 * PAGE_SIZE, STELE_GFP_KERNEL);
+	p = alloc_pages_exact(3 * PAGE_SIZE, GFP_KERNEL);
 	ok(p != NULL, "alloc_pages_exact");
 	free_pages_exact(p, 3 * PAGE_SIZE);
 	p = vmalloc_32(100);
@@ -73,7 +73,7 @@ int main(void)
 	vfree(p);
 	ok(!vmalloc_array(hidden(SIZE_MAX / 2), 3) && !vcalloc(hidden(SIZE_MAX / 2), 3),
 	   "vmalloc_array and vcalloc see an overflow");
-	p = __vmalloc(100, STELE_GFP_KERNEL | STELE_GFP_ZERO);
+	p = __vmalloc(100, GFP_KERNEL | __GFP_ZERO);
 	ok(p && all_bytes(p, 100, 0), "__vmalloc");
 	vfree(p);
 	p = vmalloc(100);

@@ -217,31 +217,31 @@ static void bad_calls(void)
 	   !r, "order -1");
 	ok(refused(r = stele_get_zeroed_page(1u << 30), "unknown flags", "stele_get_zeroed_page") &&
 	   !r, "unknown flags");
-	ok(refused(r = stele_alloc_pages_exact(hidden(0), STELE_GFP_KERNEL), "0 bytes", "called by") &&
+	ok(refused(r = stele_alloc_pages_exact(hidden(0), STELE_GFP_KERNEL), "0 bytes", "called from") &&
 	   !r, "alloc_pages_exact of 0 bytes");
 	ok(refused(r = stele_alloc_pages_exact(hidden((page << 10) + 1), STELE_GFP_KERNEL), "bytes",
-		   "called by") && !r, "alloc_pages_exact of more than order 10");
-	ok(refused(stele_free_pages(p, 2), "8 pages are there, not 4", "called by"),
+		   "called from") && !r, "alloc_pages_exact of more than order 10");
+	ok(refused(stele_free_pages(p, 2), "8 pages are there, not 4", "called from"),
 	   "freeing with a smaller order");
-	ok(refused(stele_free_pages(p, 4), "8 pages are there, not 16", "called by"),
+	ok(refused(stele_free_pages(p, 4), "8 pages are there, not 16", "called from"),
 	   "freeing with a larger one");
-	ok(refused(stele_free_pages(p, 33), "order 33", "called by"), "freeing with an absurd one");
+	ok(refused(stele_free_pages(p, 33), "order 33", "called from"), "freeing with an absurd one");
 	ok(refused(stele_free_pages_exact(p, 7 * page), "8 pages are there, not 7", "exact"),
 	   "free_pages_exact with another size");
-	ok(refused(stele_free_pages(p + page, 0), "not the first of the pages", "called by"),
+	ok(refused(stele_free_pages(p + page, 0), "not the first of the pages", "called from"),
 	   "freeing from the middle");
-	ok(refused(stele_free_pages(p + 16, 3), "not the first of the pages", "called by"),
+	ok(refused(stele_free_pages(p + 16, 3), "not the first of the pages", "called from"),
 	   "freeing what is not page aligned");
-	ok(refused(stele_free_pages(m, 0), "block of malloc()", "called by"), "freeing a small block");
+	ok(refused(stele_free_pages(m, 0), "block of malloc()", "called from"), "freeing a small block");
 	ok(refused(stele_free_pages_nolock(large, 0), "block of malloc()", "nolock"),
 	   "freeing a large one");
-	ok(refused(stele_free_pages(&local, 0), "not of the heap", "called by"), "freeing the stack");
-	ok(refused(stele_free_pages(area, 0), "not of the heap", "called by"), "freeing an area");
+	ok(refused(stele_free_pages(&local, 0), "not of the heap", "called from"), "freeing the stack");
+	ok(refused(stele_free_pages(area, 0), "not of the heap", "called from"), "freeing an area");
 	fill(p, 8 * page, 1);
 	ok(filled(p, 8 * page, 1), "none of it did anything");
 	stele_free_pages(p, 3);
-	ok(refused(stele_free_pages(p, 3), "free already", "called by"), "double free");
-	ok(refused(stele_free_pages_nolock(p, 3), "free already", "called by"), "double free, nolock");
+	ok(refused(stele_free_pages(p, 3), "free already", "called from"), "double free");
+	ok(refused(stele_free_pages_nolock(p, 3), "free already", "called from"), "double free, nolock");
 	errno = 77;
 	stele_free_pages(NULL, 3);
 	stele_free_pages_exact(NULL, 3);

@@ -169,7 +169,7 @@ static void physical(void)
 			ok(status == 0, "without privilege: 0");
 	}
 	errno = 0;
-	ok(refused(phys = stele_pinned_phys(&phys), "in no pinned buffer", "called by") && !phys,
+	ok(refused(phys = stele_pinned_phys(&phys), "in no pinned buffer", "called from") && !phys,
 	   "the stack is no pinned buffer");
 	stele_free_pinned(p);
 }
@@ -194,16 +194,16 @@ static void bad_calls(void)
 	char *p = stele_alloc_pinned(page, 0, NULL);
 	void *r = p;
 
-	ok(refused(r = stele_alloc_pinned(hidden(0), 0, NULL), "0 bytes", "called by") && !r, "0 bytes");
-	ok(refused(r = stele_alloc_pinned(page, 6, NULL), "unknown flags 0x6", "called by") && !r,
+	ok(refused(r = stele_alloc_pinned(hidden(0), 0, NULL), "0 bytes", "called from") && !r, "0 bytes");
+	ok(refused(r = stele_alloc_pinned(page, 6, NULL), "unknown flags 0x6", "called from") && !r,
 	   "unknown flags");
 	ok(!stele_alloc_pinned(hidden(SIZE_MAX - 10), STELE_PIN_HUGE, NULL) && errno == ENOMEM,
 	   "too much: ENOMEM");
-	ok(refused(stele_free_pinned(p + 8), "inside of a pinned buffer", "called by"),
+	ok(refused(stele_free_pinned(p + 8), "inside of a pinned buffer", "called from"),
 	   "freeing the inside");
 	ok(refused(stele_vfree(p), "it is in a pinned buffer", "stele_vfree"), "vfree() of it");
 	stele_free_pinned(p);
-	ok(refused(stele_free_pinned(p), "double free", "called by"), "double free");
+	ok(refused(stele_free_pinned(p), "double free", "called from"), "double free");
 	errno = 77;
 	stele_free_pinned(NULL);
 	ok(errno == 77, "NULL is fine");

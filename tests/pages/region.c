@@ -97,20 +97,20 @@ static void bad_calls(void)
 	char *p = stele_map_region(fd, 0, page);
 	void *r = p;
 
-	ok(refused(r = stele_map_region(fd, 0, hidden(0)), "0 bytes", "called by") && !r, "0 bytes");
-	ok(refused(r = stele_map_region(fd, (off_t)page, page + 1), "not there", "called by") && !r,
+	ok(refused(r = stele_map_region(fd, 0, hidden(0)), "0 bytes", "called from") && !r, "0 bytes");
+	ok(refused(r = stele_map_region(fd, (off_t)page, page + 1), "not there", "called from") && !r,
 	   "behind the end of the file");
 	ok(refused(r = stele_map_region(fd, -1, 1), "not there", "offset -1") && !r,
 	   "negative offset");
-	ok(refused(r = stele_map_region(fd, 100, hidden(SIZE_MAX - 50)), "not there", "called by") && !r,
+	ok(refused(r = stele_map_region(fd, 100, hidden(SIZE_MAX - 50)), "not there", "called from") && !r,
 	   "offset and length overflow");
 	ok(!stele_map_region(-1, 0, page) && errno == EBADF, "no file descriptor: EBADF");
-	ok(refused(stele_unmap_region(p + 1), "inside of a mapped region", "called by"),
+	ok(refused(stele_unmap_region(p + 1), "inside of a mapped region", "called from"),
 	   "unmapping from the inside");
 	ok(refused(stele_vfree(p), "it is in a mapped region", "stele_vfree"), "vfree() of it");
 	ok(touch(p, true) == 0, "none of it did anything");
 	stele_unmap_region(p);
-	ok(refused(stele_unmap_region(p), "double free", "called by"), "unmapping twice");
+	ok(refused(stele_unmap_region(p), "double free", "called from"), "unmapping twice");
 	errno = 77;
 	stele_unmap_region(NULL);
 	ok(errno == 77, "NULL is fine");

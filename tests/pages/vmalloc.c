@@ -173,7 +173,7 @@ static void bad_calls(void)
 
 	ok(refused(r = stele_vmalloc(0), "stele_vmalloc: 0 bytes", "vmalloc") && !r,
 	   "0 bytes: EINVAL, and the caller is named");
-	ok(refused(r = stele_vmalloc_gfp(10, 1u << 31), "unknown flags 0x80000000", "called by") &&
+	ok(refused(r = stele_vmalloc_gfp(10, 1u << 31), "unknown flags", "called from") &&
 	   !r, "unknown flags");
 	errno = 0;
 	ok(!stele_vmalloc_gfp(10, STELE_GFP_ATOMIC) && errno == ENOMEM, "ATOMIC: ENOMEM");
@@ -181,8 +181,8 @@ static void bad_calls(void)
 	ok(!stele_vmalloc(hidden((size_t)1 << 50)) && errno == ENOMEM, "a little less too much");
 	ok(refused(stele_vfree(p + page), "inside of an area of stele_vmalloc()", "40960"),
 	   "freeing the inside of an area");
-	ok(refused(stele_vfree(m), "in no area", "called by"), "freeing a block of malloc()");
-	ok(refused(stele_vfree(&local), "in no area", "called by"), "freeing the stack");
+	ok(refused(stele_vfree(m), "in no area", "called from"), "freeing a block of malloc()");
+	ok(refused(stele_vfree(&local), "in no area", "called from"), "freeing the stack");
 	ok(refused(r = stele_vrealloc(&local, 10, STELE_GFP_KERNEL), "in no area", "stele_vrealloc"),
 	   "resizing the stack");
 	frees_first(q);
@@ -220,6 +220,68 @@ static void wrong_family(void)
 	stele_vfree(p);
 	status = in_child(frees_it, p);
 	ok(WIFSIGNALED(status) && said("invalid free", "has freed it"), "free() after vfree()");
+}
+
+/* The kernel's kvfree() and kvrealloc() take blocks and areas. */
+static void kv_family(void)
+{
+	char *p = stele_vmalloc(page), *q;
+
+	fill(p, page, 1);
+	q = stele_kvrealloc(p, 50 * page, STELE_GFP_KERNEL);
+	ok(q && filled(q, page, 1) && touch(p, false) == SIGSEGV, "kvrealloc() takes an area");
+	stele_kvfree(q);
+	ok(touch(q, false) == SIGSEGV, "kvfree() takes an area");
+	p = stele_vmalloc(page);
+	stele_kvfree_sensitive(p, page);
+	ok(touch(p, false) == SIGSEGV, "kvfree_sensitive() takes an area");
+	p = stele_kvmalloc(page, STELE_GFP_KERNEL);
+	stele_kvfree(p);
+	ok(p && touch(p, true) == 0, "and blocks, of course");
+}
+
+/* A budget group is charged for areas and pages, and gets back what it gave. */
+static void budgets(void)
+{
+	struct stele_budget *b = stele_budget_create("areas", 90 * page);
+	stele_gfp_t gfp = STELE_GFP_KERNEL_ACCOUNT | STELE_GFP_NOWARN;
+	void *p, *q, *r;
+
+	stele_budget_set_current(b);
+	p = stele_vmalloc_gfp(40 * page, gfp);
+	q = stele_get_free_pages(gfp, 4);
+	ok(p && q && stele_budget_usage(b) == 56 * page, "charged: %zu bytes",
+	   stele_budget_usage(b));
+	errno = 0;
+	ok(!stele_vmalloc_gfp(50 * page, gfp) && errno == ENOMEM, "an area above the limit: ENOMEM");
+	errno = 0;
+	ok(!stele_get_free_pages(gfp, 6) && errno == ENOMEM, "pages above the limit: ENOMEM");
+	r = stele_vrealloc(p, 41 * page, gfp);
+	ok(!r, "growing takes both for a moment");
+	r = stele_vrealloc(p, 10 * page, gfp);
+	ok(r && stele_budget_usage(b) == 26 * page, "shrunk: %zu bytes", stele_budget_usage(b));
+	stele_vfree(r);
+	stele_free_pages_nolock(q, 4);
+	stele_free_pages(stele_get_free_pages(STELE_GFP_KERNEL, 0), 0);
+	ok(stele_budget_usage(b) == 0 && stele_budget_destroy(b) == 0, "all given back");
+	stele_budget_set_current(NULL);
+}
+
+/* Failures on purpose reach areas; NOFAIL does not see them. */
+static void faults(void)
+{
+	struct stele_fault_attr attr = { .probability = 100, .times = 1 };
+
+	stele_fault_set(STELE_FAIL_PAGE_ALLOC, &attr);
+	errno = 0;
+	said_begin();
+	void *p = stele_vmalloc_gfp(page, STELE_GFP_KERNEL | STELE_GFP_NORETRY);
+	int err = errno;
+	said_end();
+	ok(p || err == ENOMEM, "a failure on purpose");
+	ok(stele_fault_count(STELE_FAIL_PAGE_ALLOC) == 1, "was made");
+	stele_vfree(p);
+	stele_fault_set(STELE_FAIL_PAGE_ALLOC, NULL);
 }
 
 static void *worker(void *arg)
@@ -315,6 +377,9 @@ int main(void)
 	low();
 	bad_calls();
 	wrong_family();
+	kv_family();
+	budgets();
+	faults();
 	threads();
 	ok(in_child(address_limit, NULL) == 0, "with RLIMIT_AS near, freed areas are unmapped first");
 	return tap_end();
