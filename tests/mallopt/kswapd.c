@@ -60,18 +60,19 @@ static int threads_named(const char *name)
 	return n;
 }
 
-/* Blocks of all sizes, of which one in ten stays: bytes that do. */
-static size_t make_garbage(void)
+/* Blocks of all sizes, of which one in ten stays: bytes that do, and that go. */
+static size_t make_garbage(size_t *freed)
 {
 	uint64_t rand = hard_seed(3);
 	size_t live = 0;
 
+	*freed = 0;
 	for (size_t i = 0; i < BLOCKS; i++) {
 		size_t n = i % 64 ? 16 + hard_rand(&rand) % 1000 : 16 + hard_rand(&rand) % 60000;
 
 		p[i] = hard_malloc(n);
 		memset(p[i], (int)i, n);
-		live += i % 10 ? 0 : n;
+		*(i % 10 ? freed : &live) += n;
 	}
 	for (size_t i = 0; i < BLOCKS; i++)
 		if (i % 10)
@@ -93,16 +94,15 @@ static void comes_down(size_t most)
 /* @before: is there a thread already? */
 static void idle(int before)
 {
-	size_t base = rss(), live, high;
+	size_t base = rss(), live, freed;
 
 	CHECK(threads_named("kswapd") == before, "%d threads at first, not %d",
 	      threads_named("kswapd"), before);
-	live = make_garbage();
-	high = rss();
+	live = make_garbage(&freed);
 	CHECK(threads_named("kswapd") == 1, "%d threads are called kswapd",
 	      threads_named("kswapd"));
-	/* one survivor of 500 bytes keeps its page */
-	comes_down(base + live + (high - base - live) / 3);
+	/* a survivor of 500 bytes keeps its page; free() alone leaves half of it all */
+	comes_down(base + live + freed / 5 * 2);
 	for (size_t i = 0; i < BLOCKS; i += 10)
 		CHECK(p[i][15] == (char)i, "block %zu was changed", i);
 	for (size_t i = 0; i < BLOCKS; i += 10)
@@ -200,8 +200,10 @@ static void vforks(void)
 
 static void forbidden(void)
 {
+	size_t freed;
+
 	mallopt(M_TRIM_THRESHOLD, -1);
-	make_garbage();
+	make_garbage(&freed);
 	hard_usleep(300000);
 	CHECK(threads_named("kswapd") == 0, "-1 means never");
 }
@@ -236,7 +238,9 @@ static void run(const char *what)
 		idle(0);
 		idle(1);
 	} else if (strcmp(what, "off") == 0) {
-		make_garbage();
+		size_t freed;
+
+		make_garbage(&freed);
 		CHECK(threads_named("kswapd") == 0, "a thread that nobody asked for");
 	} else if (strcmp(what, "quiet") == 0) {
 		quiet();
