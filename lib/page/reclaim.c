@@ -39,10 +39,15 @@
 size_t kswapd_mark = SIZE_MAX;
 void (*kswapd_wake)(void);
 
+/* Pages in use that no block is on, as reclaim_excess() was told last. */
+static size_t not_live;
+
 static size_t watermark(size_t used)
 {
+	size_t live = used - MIN(used, READ_ONCE(not_live));
+
 	return MAX(READ_ONCE(tune.watermark) >> PAGE_SHIFT,
-		   used * READ_ONCE(tune.watermark_scale) / 100);
+		   live * READ_ONCE(tune.watermark_scale) / 100);
 }
 
 /*
@@ -55,16 +60,17 @@ bool reclaim_allowed(void)
 	       (READ_ONCE(tune.trim_threshold) != SIZE_MAX && READ_ONCE(tune.mmap_max));
 }
 
-size_t reclaim_excess(size_t more)
+size_t reclaim_excess(size_t idle, size_t purged)
 {
-	size_t used = 0, mark, free = more;
+	size_t used = 0, free = idle, mark;
 
+	WRITE_ONCE(not_live, idle + purged);
 	for (unsigned i = 0; i < NR_ZONES; i++) {
 		used += READ_ONCE(zones[i].present) - READ_ONCE(zones[i].free);
 		free += READ_ONCE(zones[i].free_touched);
 	}
-	mark = watermark(used - MIN(used, more));
-	/* What lies elsewhere are parts of huge pages. */
+	mark = watermark(used);
+	/* What lies in slabs are parts of huge pages. */
 	if (free <= mark || !reclaim_allowed() || thp_mode() == THP_MODE_ALWAYS)
 		return 0;
 	return free - mark;
@@ -198,6 +204,8 @@ void reclaim_after_free(pfn_t pfn, size_t npages)
 	mark = MAX(watermark(z->present - z->free), z->purge_floor);
 	if (likely(z->free_touched <= mark))
 		return;
+	/* Who frees no small blocks any more tells nothing new of them. */
+	WRITE_ONCE(not_live, not_live - not_live / 64);
 	/* Nothing to be had (locked memory, fragments): wait for twice as much. */
 	if (!purge_some(z, mark - mark / 16, smallest_order(), MAX(2 * npages, PASS_PAGES)))
 		z->purge_floor = 2 * z->free_touched;

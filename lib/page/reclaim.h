@@ -17,10 +17,11 @@ bool reclaim_all(size_t pad);
 /* Empty these pages, which are in use and in one region: 0 or -errno. */
 int reclaim_purge(pfn_t pfn, size_t npages);
 /*
- * By how many pages do the free ones in memory of all zones, with @more that lie
- * elsewhere, exceed the watermark? 0 where a parameter forbids to give them back.
+ * Of the pages in use @idle hold no block, and @purged no memory either. By how many
+ * do the idle and the free ones in memory exceed the watermark? 0 where a parameter
+ * forbids to give them back.
  */
-size_t reclaim_excess(size_t more);
+size_t reclaim_excess(size_t idle, size_t purged);
 /* May free memory go back where it lies, or does a parameter forbid it? */
 bool reclaim_allowed(void);
 

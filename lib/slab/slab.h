@@ -100,7 +100,10 @@ struct kmem_cache {
 	size_t nr_slabs;
 	size_t nr_inuse;		/* sum of inuse over all slabs */
 	size_t nr_purged;		/* pages of slabs that are not in memory */
-	size_t freed;			/* bytes since slab_reclaim() */
+
+	/* Of slab_reclaim(); hints that race. */
+	size_t freed;			/* bytes since it was called last */
+	size_t found, purge_floor;	/* pages in this round; idle ones worth another */
 	struct list partial[NR_BUCKETS];
 	struct list empty;
 

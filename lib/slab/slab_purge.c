@@ -70,57 +70,70 @@ size_t slab_purge(struct kmem_cache *c)
 	return purged;
 }
 
-/* Free bytes in slabs, as pages, that are in memory or may be. */
-static size_t idle_pages(void)
+/* Free bytes in slabs of the cache, as pages, that are in memory or may be. */
+static size_t idle_pages(const struct kmem_cache *c)
 {
-	size_t pages = 0;
+	size_t all = READ_ONCE(c->nr_slabs) << c->order;
+	size_t gone = READ_ONCE(c->nr_purged) + READ_ONCE(c->nr_inuse) * c->size / PAGE_SIZE;
+
+	return all > gone ? all - gone : 0;
+}
+
+/* Pages that are above the watermark, of all caches and the zones. */
+static size_t excess_pages(void)
+{
+	size_t idle = 0, purged = 0;
 
 	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++) {
-		const struct kmem_cache *c = &kmem_caches[class];
-		size_t all = READ_ONCE(c->nr_slabs) << c->order;
-		size_t gone = READ_ONCE(c->nr_purged) +
-			      READ_ONCE(c->nr_inuse) * c->size / PAGE_SIZE;
-
-		pages += all > gone ? all - gone : 0;
+		idle += idle_pages(&kmem_caches[class]);
+		purged += READ_ONCE(kmem_caches[class].nr_purged);
 	}
-	return pages;
+	return reclaim_excess(idle, purged);
+}
+
+/*
+ * The next slab of the cache, if there is anything to gain: its pages purged. False:
+ * that was the last. A cache where little was found (small objects leave a survivor
+ * on each page) rests until twice as much is free, others until a little more is.
+ */
+static bool purge_next(struct kmem_cache *c, uint32_t round, size_t *purged)
+{
+	size_t idle = idle_pages(c);
+	struct slab *s = idle > READ_ONCE(c->purge_floor) ? slab_isolate(c, round) : NULL;
+	size_t pages;
+
+	if (s) {
+		pages = purge_one(c, s);
+		WRITE_ONCE(c->found, c->found + pages);
+		*purged += pages;
+		return true;
+	}
+	if (idle > READ_ONCE(c->purge_floor))
+		WRITE_ONCE(c->purge_floor, c->found < idle / 16 ? 2 * idle : idle + idle / 16);
+	WRITE_ONCE(c->found, 0);
+	return false;
 }
 
 /*
  * Of free() itself, hence some at a time: by a round that goes through all caches,
- * and begins anew when it has seen every slab. When a whole round has found little
- * (small objects leave a survivor on each page), the next waits until twice as much
- * is free.
+ * those of large objects first, as more of their pages are free.
  */
-void slab_reclaim(struct kmem_cache *c)
+void slab_reclaim(struct kmem_cache *freed)
 {
 	static uint32_t round, class;	/* hints: racing threads do each other's work */
-	static size_t found, floor;
-	size_t idle, excess, purged = 0;
-	struct slab *s;
+	size_t excess = excess_pages(), purged = 0;
 
-	WRITE_ONCE(c->freed, 0);
-	idle = idle_pages();
-	excess = idle > READ_ONCE(floor) ? reclaim_excess(idle) : 0;
+	WRITE_ONCE(freed->freed, 0);
 	for (unsigned looks = 0; purged < excess && looks < LOOKS_MAX; looks++) {
 		uint32_t k = READ_ONCE(class);
 
-		if (!k || k > NR_SIZE_CLASSES) {
-			if (k)
-				WRITE_ONCE(floor, found < idle / 16 ? 2 * idle : 0);
-			WRITE_ONCE(found, 0);
+		if (!k) {
 			WRITE_ONCE(round, __atomic_add_fetch(&rounds, 1, __ATOMIC_RELAXED));
-			WRITE_ONCE(class, 1);
-			if (k)
-				break;
-			continue;
+			k = NR_SIZE_CLASSES;
 		}
-		s = slab_isolate(&kmem_caches[k], READ_ONCE(round));
-		if (!s) {
-			WRITE_ONCE(class, k + 1);
-			continue;
-		}
-		purged += purge_one(&kmem_caches[k], s);
+		k -= !purge_next(&kmem_caches[k], READ_ONCE(round), &purged);
+		WRITE_ONCE(class, k);
+		if (!k)
+			break;
 	}
-	WRITE_ONCE(found, found + purged);
 }

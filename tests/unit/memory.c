@@ -300,7 +300,7 @@ START_TEST(forbidden)
 	ck_assert(reclaim_allowed());
 	ck_assert_int_eq(tune_mallopt(-4, 0), 1);
 	ck_assert(!reclaim_allowed());
-	ck_assert_uint_eq(reclaim_excess(1ul << 30), 0);
+	ck_assert_uint_eq(reclaim_excess(1ul << 30, 0), 0);
 }
 END_TEST
 
