@@ -234,6 +234,17 @@ unsigned long step_plain(pid_t pid, const volatile unsigned long *op, unsigned l
 	return steps;
 }
 
+unsigned long step_some(pid_t pid, unsigned long n)
+{
+	unsigned long steps = 0;
+
+	while (steps < n && (!steps || !at_mark(ip_of(pid)))) {
+		one_step(pid);
+		steps++;
+	}
+	return at_mark(ip_of(pid)) && steps ? steps - 1 : steps;
+}
+
 bool step_run_to(pid_t pid, uintptr_t ip)
 {
 	long word;

@@ -47,6 +47,8 @@ unsigned long step_walk(pid_t pid, const struct step_code *code, struct step_pat
 			long abort);
 /* By single steps to the next mark, each of which aborts what sequence there is. */
 unsigned long step_plain(pid_t pid, const volatile unsigned long *op, unsigned long limit);
+/* @n single steps, or as many as there are to the next mark: returns how many. */
+unsigned long step_some(pid_t pid, unsigned long n);
 /* Runs it to @ip, where it has not yet executed. False: it came to a mark instead. */
 bool step_run_to(pid_t pid, uintptr_t ip);
 /*
