@@ -65,6 +65,12 @@ void *handle_alloc(struct stele_kmem_cache *h, stele_gfp_t gfp, const char *call
 
 	if (unlikely(!handle_check(h, call, caller)))
 		return NULL;
+	/* Where the hit path is closed this is it. */
+	if (likely(h->class && gfp <= GFP_HIT && !READ_ONCE(fault_armed))) {
+		p = percpu_pop_how(h->class, !(gfp & STELE_GFP_DIRECT_RECLAIM));
+		if (likely(p))
+			return p;
+	}
 	r = request_for(h, call, caller);
 	if (unlikely(gfp & STELE_GFP_ZERO && (h->ctor || h->init)))
 		return gfp_invalid(&r, "__GFP_ZERO would undo the constructor");
@@ -126,6 +132,11 @@ void handle_free(struct stele_kmem_cache *h, void *obj, bool quiet, const char *
 {
 	if (!obj || unlikely(!handle_check(h, call, caller)))
 		return;
+	if (likely(h->class && class_of(obj) == h->class && !quiet &&
+		   slab_index(h->cache, obj) >= 0)) {
+		class_free(h->class, obj);
+		return;
+	}
 	if (unlikely(!belongs(h, obj))) {
 		wrong_cache(h, obj, call, caller);
 		return;
