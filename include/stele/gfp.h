@@ -31,7 +31,7 @@ typedef unsigned int stele_gfp_t;
 
 /* The caller may wait: locks, system calls, and freeing memory first. */
 #define STELE_GFP_DIRECT_RECLAIM	0x00000001u
-/* On low memory wake the background thread, where there is one. */
+/* Says that others may reclaim for it; the library's thread (kswapd=) looks by itself. */
 #define STELE_GFP_KSWAPD_RECLAIM	0x00000002u
 #define STELE_GFP_RECLAIM	(STELE_GFP_DIRECT_RECLAIM | STELE_GFP_KSWAPD_RECLAIM)
 /* Reports may be written (they go to a file descriptor, and that may block). */
@@ -88,7 +88,8 @@ typedef unsigned int stele_gfp_t;
 #define STELE_GFP_KERNEL_ACCOUNT (STELE_GFP_KERNEL | STELE_GFP_ACCOUNT)
 /*
  * Only what is at hand: no system call, no waiting for a lock. NULL is an
- * ordinary answer. May be used wherever STELE_GFP_ATOMIC may.
+ * ordinary answer. May be used wherever STELE_GFP_ATOMIC may. (The library must
+ * have served a request before, any at all: the first of a process sets it up.)
  */
 #define STELE_GFP_NOWAIT	(STELE_GFP_KSWAPD_RECLAIM | STELE_GFP_NOWARN)
 /*

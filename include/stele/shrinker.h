@@ -4,8 +4,8 @@
  * is asked to give some up when memory is short.
  *
  * They are called by a thread whose request cannot be served, malloc()'s
- * included, or by the background thread where there is one: never with a lock
- * of the library held, never in a signal handler, and not inside the scopes of
+ * included: never by a thread of the library's own, never with a lock of the
+ * library held, never in a signal handler, and not inside the scopes of
  * <stele/gfp.h> or one another. The thread may hold locks of the program: code
  * that allocates under a lock that its shrinker takes must say so
  * (stele_memalloc_nofs_save()), or the shrinker must only try the lock.

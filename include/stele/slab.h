@@ -150,8 +150,8 @@ struct stele_kmem_cache;
  * and whoever frees an object leaves it as the constructor did. The destructor
  * runs before the object's memory goes to other uses: when a slab is given back
  * under memory pressure, by stele_kmem_cache_shrink(), or _destroy(). Both run
- * without any lock of the library, in the thread that needs them, and may use
- * the allocator, but not free or destroy the cache itself.
+ * without any lock of the library, in the thread that needs them (never one of the
+ * library's own), and may use the allocator, but not destroy the cache itself.
  *
  * init is ctor for those who need to be told more, and may fail: 0, or a
  * negative errno that the allocation fails with. Set ctor or init, not both.

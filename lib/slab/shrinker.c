@@ -22,6 +22,7 @@
 
 #include "base/list.h"
 #include "os/os.h"
+#include "os/thread.h"
 #include "page/task.h"
 
 #define BATCH		128
@@ -60,6 +61,12 @@ bool shrinkers_exist(void)
 bool oom_notifiers_exist(void)
 {
 	return READ_ONCE(chain);
+}
+
+/* Not by a thread of the library's own either: libc knows nothing of it. */
+static bool may_call_back(uint16_t scope)
+{
+	return !(scope & (SCOPE_NOFS | SCOPE_NOIO | SCOPE_NORECLAIM)) && !os_thread_is_own();
 }
 
 static uint64_t share(const struct stele_shrinker *s, uint64_t freeable, int priority)
@@ -104,7 +111,7 @@ unsigned long shrink_all(stele_gfp_t gfp, int priority)
 	unsigned long freed = 0;
 	struct list *at;
 
-	if (!shrinkers_exist() || scope & (SCOPE_NOFS | SCOPE_NOIO | SCOPE_NORECLAIM))
+	if (!shrinkers_exist() || !may_call_back(scope))
 		return 0;
 	current_task.scope = scope | SCOPE_NORECLAIM;
 	lock_acquire(&shrinker_lock);
@@ -165,7 +172,7 @@ unsigned long oom_notify(void)
 	struct stele_notifier_block *nb;
 	unsigned long freed = 0;
 
-	if (!oom_notifiers_exist() || scope & (SCOPE_NOFS | SCOPE_NOIO | SCOPE_NORECLAIM))
+	if (!oom_notifiers_exist() || !may_call_back(scope))
 		return 0;
 	current_task.scope = scope | SCOPE_NORECLAIM;
 	lock_acquire(&shrinker_lock);

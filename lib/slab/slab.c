@@ -21,6 +21,7 @@
 
 #include "base/bits.h"
 #include "os/bug.h"
+#include "os/thread.h"
 #include "page/section.h"
 #include "page/task.h"
 #include "slab/deferred.h"
@@ -297,11 +298,19 @@ static uint32_t empty_limit(const struct kmem_cache *c)
 	return (uint32_t)CLAMP(c->nr_slabs / 8, c->order == SLAB_ORDER_MIN, EMPTY_MAX);
 }
 
+/* The program's destructors are not for threads of ours, which libc knows nothing of. */
+static bool may_unmake(const struct kmem_cache *c)
+{
+	return likely(!c->ops || !c->ops->unmake) || !os_thread_is_own();
+}
+
 /* Take the oldest empties off until @keep are left, linked through node.next. */
 static struct slab *reap(struct kmem_cache *c, uint32_t keep)
 {
 	struct slab *dead = NULL;
 
+	if (!may_unmake(c))
+		return NULL;
 	while (c->nr_empty > keep) {
 		struct slab *s = list_last(&c->empty, struct slab, node);
 

@@ -48,7 +48,7 @@ hit() {
 		on { sub(/^[^:]*:[ \t]*/, ""); print; if ($1 == "ret") exit }'
 }
 
-echo "1..8"
+echo "1..14"
 for f in malloc free; do
 	limit=$malloc_limit
 	[ $f = free ] && limit=$free_limit
@@ -67,4 +67,18 @@ for f in malloc free; do
 		printf '%s\n' "$code" | grep -q "$announces"
 		result $? "malloc's hit path is the sequence"
 	fi
+done
+
+# Objects of the program's caches: as malloc's, and a compare more to know the cache of what is freed.
+for f in stele_kmem_cache_alloc stele_kmem_cache_free; do
+	limit=$malloc_limit
+	[ $f = stele_kmem_cache_free ] && limit=$((free_limit + 2))
+	code=$(hit $f)
+	n=$(printf '%s\n' "$code" | grep -c .)
+	[ "$n" -gt 10 ] && [ "$n" -le "$limit" ]
+	result $? "$f's hit path: $n instructions, at most $limit"
+	! printf '%s\n' "$code" | grep -Eq "$leaves"
+	result $? "$f's hit path calls nothing and saves nothing"
+	! printf '%s\n' "$code" | grep -Eq "$locked"
+	result $? "$f's hit path has no locked instruction"
 done

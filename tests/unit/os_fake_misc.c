@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "os/os.h"
+#include "os/thread.h"
 #include "os_fake.h"
 
 #define TEXT_MAX	65536
@@ -86,6 +87,11 @@ unsigned os_cpus(void)
 void os_yield(void)
 {
 	sched_yield();
+}
+
+bool os_thread_is_own(void)
+{
+	return false;
 }
 
 void os_nap(unsigned us)
