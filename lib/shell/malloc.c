@@ -74,7 +74,7 @@ miss:
 __public void *realloc(void *p, size_t size)
 {
 	if (!p)
-		return malloc_miss(size);
+		return hit_malloc(size);
 	if (!size) {
 		kfree(p);
 		return NULL;

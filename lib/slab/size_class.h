@@ -40,15 +40,13 @@ static inline size_t class_size(unsigned class)
 
 /*
  * A class whose objects lie at multiples of @align (a power of two up to a
- * page): slabs are page aligned, so a multiple of it as size is enough.
+ * page): slabs are page aligned, so a multiple of it as size is enough. Steps between
+ * classes are powers of two. Where the step is a multiple of @align, so is each class;
+ * where it is smaller, the size rounded up to @align is a class itself.
  */
 static inline unsigned size_class_aligned(size_t size, size_t align)
 {
-	unsigned class = size_class(MAX(size, align));
-
-	while (class_size(class) & (align - 1))
-		class++;
-	return class;
+	return size_class(ALIGN_UP(size ? size : 1, align));
 }
 
 #endif
