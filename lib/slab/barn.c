@@ -10,11 +10,36 @@
  * nothing handed back to an "owner". Its array is allocated when first used
  * and, being fresh pages, costs only what has been filled.
  *
+ * What comes out is in the order in which it was freed. Slabs give objects out by
+ * address, fullest slab first: neighbours that a program walks together. So a
+ * batch goes into the barn only
+ *
+ *	where another CPU missed last: it may want what this one frees; or
+ *	where what the program holds of the class fits in a CPU's cache, and order
+ *	is no matter.
+ *
  * Locking: barn.lock, held for a copy of at most a batch.
  */
 #include "slab/barn.h"
 
 #include <string.h>
+
+#define CACHED_BYTES	(512ul << 10)	/* half of what a CPU's second cache has, or less */
+
+bool barn_is_for(const struct kmem_cache *c, uint32_t self)
+{
+	/* Out of the slabs, and not here or in the sheaf that has just been full. */
+	size_t idle = READ_ONCE(c->barn.count) + c->sheaf_max, out = READ_ONCE(c->nr_inuse);
+
+	return READ_ONCE(c->barn.taker) != self || out <= idle ||
+	       (out - idle) * c->size <= CACHED_BYTES;
+}
+
+void barn_note_taker(struct kmem_cache *c, uint32_t self)
+{
+	if (READ_ONCE(c->barn.taker) != self)
+		WRITE_ONCE(c->barn.taker, self);
+}
 
 /* With the lock held; false: no memory for the array. */
 static bool open_barn(struct barn *b)

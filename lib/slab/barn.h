@@ -5,6 +5,10 @@
 
 #include "slab/slab.h"
 
+/* Does a batch that @self (percpu_self) has left over go here? Else to the slabs. */
+bool barn_is_for(const struct kmem_cache *c, uint32_t self);
+/* @self has missed. */
+void barn_note_taker(struct kmem_cache *c, uint32_t self);
 /*
  * Store all of @objs; false: no room, nothing stored. Who may not @wait finds no
  * room, and nothing to take, in a barn that is in use.

@@ -16,7 +16,7 @@
 /* A batch that found no room in a sheaf: barn, else slabs. */
 static void spill(struct kmem_cache *c, void *const *objs, size_t n)
 {
-	if (!n || barn_put(c, objs, n, true))
+	if (!n || (barn_is_for(c, percpu_self()) && barn_put(c, objs, n, true)))
 		return;
 	slab_free(c, objs, n);
 	WRITE_ONCE(c->freed, READ_ONCE(c->freed) + n * c->size);
@@ -46,6 +46,7 @@ static __noinline void *refill(unsigned class, unsigned how)
 	if (unlikely(deferred_any()))
 		deferred_drain();
 	percpu_grow(class);
+	barn_note_taker(c, percpu_self());
 	want = percpu_refill_size(class);
 	n = barn_get(c, objs, want, true);
 	if (!n) {

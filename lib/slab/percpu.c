@@ -279,6 +279,13 @@ size_t percpu_pop_batch(unsigned class, void **objs, size_t n)
 	return slot_pop_batch(class, objs, n);
 }
 
+uint32_t percpu_self(void)
+{
+	long n = may_rseq() ? number_hint() : -1;
+
+	return n >= 0 ? (uint32_t)n : slot_self();
+}
+
 size_t percpu_refill_size(unsigned class)
 {
 	long n = may_rseq() ? number_hint() : -1;

@@ -77,6 +77,9 @@ bool percpu_grow(unsigned class);
 void percpu_open_class(unsigned class);
 void percpu_close_class(unsigned class);
 
+/* Whose sheaves this thread uses now: a hint to tell CPUs apart. */
+uint32_t percpu_self(void);
+
 /* Empty all sheaves into the slabs. */
 void percpu_drain(void);
 /* Objects of the class in sheaves; exact when no other thread allocates. */
@@ -128,6 +131,7 @@ bool slot_push(unsigned class, void *obj, bool quiet);
 size_t slot_push_batch(unsigned class, void *const *objs, size_t n);
 size_t slot_pop_batch(unsigned class, void **objs, size_t n);
 size_t slot_refill_size(unsigned class);
+uint32_t slot_self(void);
 bool slot_grow(unsigned class);
 void slot_open_all(void);
 void slot_open_class(unsigned class);

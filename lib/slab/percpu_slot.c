@@ -19,6 +19,7 @@
 #include "base/bits.h"
 #include "os/bug.h"
 #include "os/os.h"
+#include "page/hit.h"
 #include "slab/percpu.h"
 
 #define MAX_SLOTS	64u
@@ -54,11 +55,24 @@ static inline void slot_leave(struct slot *s)
 	store_release(&s->busy, 0);	/* pairs with the exchange in slot_try */
 }
 
+/* The slot that this thread tries first, before the count of slots cuts it. */
+static inline unsigned slot_home(void)
+{
+	uintptr_t tp = (uintptr_t)__builtin_thread_pointer();
+
+	return (unsigned)(tp * 0x9e3779b97f4a7c15ull >> 58);
+}
+
+uint32_t slot_self(void)
+{
+	/* Apart from the numbers of CPUs. */
+	return MAX_CPU_IDS + (slot_home() & (nr_slots - 1));
+}
+
 /* Who may not @create a region passes by slots that have none. */
 static inline struct slot *slot_enter_how(bool create)
 {
-	uintptr_t tp = (uintptr_t)__builtin_thread_pointer();
-	unsigned home = (unsigned)(tp * 0x9e3779b97f4a7c15ull >> 58);
+	unsigned home = slot_home();
 
 	for (unsigned i = 0; i < nr_slots; i++) {
 		struct slot *s = &slots[(home + i) & (nr_slots - 1)];

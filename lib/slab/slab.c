@@ -171,7 +171,7 @@ static size_t slab_take(struct kmem_cache *c, struct slab *s, void **objs, size_
 {
 	uint64_t *map = slab_bitmap(s);
 	char *base = s->base;
-	size_t words = slab_words(c), w = s->scan, got = 0;
+	size_t words = slab_words(c), size = c->size, w = s->scan, got = 0, last = 0;
 
 	for (; w < words; w++) {
 		uint64_t spare = ~map[w];
@@ -180,9 +180,8 @@ static size_t slab_take(struct kmem_cache *c, struct slab *s, void **objs, size_
 			size_t i = w * 64 + bit_first(spare);
 
 			spare &= spare - 1;
-			objs[n - ++got] = base + i * c->size;
-			if (i >= s->fresh)
-				s->fresh = (uint32_t)i + 1;
+			objs[n - ++got] = base + i * size;
+			last = i;
 			if (unlikely(s->purged))
 				use_pages(c, s, i);
 		}
@@ -190,6 +189,8 @@ static size_t slab_take(struct kmem_cache *c, struct slab *s, void **objs, size_
 		if (spare)
 			break;
 	}
+	if (got)
+		s->fresh = MAX(s->fresh, (uint32_t)last + 1);
 	s->scan = (uint32_t)w;
 	s->inuse += (uint32_t)got;
 	return got;
@@ -276,22 +277,6 @@ static __cold_path _Noreturn void bad_free(struct kmem_cache *c, const void *obj
 	    slab_base(c, obj), c->name);
 }
 
-/* Clear the object's bit; false: it was clear, or there is no such object. */
-static inline bool slab_put(struct slab *s, long i)
-{
-	uint64_t *word;
-
-	if (unlikely(i < 0))
-		return false;
-	word = &slab_bitmap(s)[i / 64];
-	if (unlikely(!(*word & BITS_MASK(i))))
-		return false;
-	*word &= ~BITS_MASK(i);
-	if ((uint32_t)i / 64 < s->scan)
-		s->scan = (uint32_t)i / 64;
-	return true;
-}
-
 static uint32_t empty_limit(const struct kmem_cache *c)
 {
 	/* A large slab is as well kept by the buddy, for whoever needs pages. */
@@ -333,32 +318,61 @@ static void bury(struct kmem_cache *c, struct slab *dead)
 	}
 }
 
-/* With list_lock held; on a bad pointer without it, as abort handlers may allocate. */
-static void put_objects(struct kmem_cache *c, void *const *objs, size_t n)
+/* The slabs that a batch meets are few, but may come in any order. */
+#define SEEN	16
+struct seen {
+	char *base;		/* NULL: none yet */
+	struct slab *slab;
+};
+
+static inline struct slab *see_slab(struct kmem_cache *c, struct seen *seen, const void *obj)
 {
-	for (size_t k = 0; k < n;) {
-		struct slab *s = slab_of(objs[k], c->class);
-		char *base = slab_base(c, objs[k]);
-		size_t first = k;
+	char *base = slab_base(c, obj);
+	struct seen *at = &seen[((uintptr_t)base >> (PAGE_SHIFT + SLAB_ORDER_MIN)) % SEEN];
+
+	if (at->base != base) {
+		struct slab *s = slab_of(obj, c->class);
 
 		if (unlikely(!s || s->state != PG_SLAB || s->base != base)) {
 			lock_release(&c->list_lock);
-			bug("double free of %p: its slab is gone, cache %s", objs[k], c->name);
+			bug("double free of %p: its slab is gone, cache %s", obj, c->name);
 		}
+		*at = (struct seen){ base, s };
+	}
+	return at->slab;
+}
 
-		/* Neighbours in a batch are mostly of one slab. */
+/* With list_lock held; on a bad pointer without it, as abort handlers may allocate. */
+static void put_objects(struct kmem_cache *c, void *const *objs, size_t n)
+{
+	const size_t bytes = PAGE_SIZE << c->order, size = c->size, magic = c->magic;
+	const size_t objects = c->objects;
+	struct seen seen[SEEN] = { { NULL, NULL } };
+
+	for (size_t k = 0; k < n;) {
+		struct slab *s = see_slab(c, seen, objs[k]);
+		uint64_t *map = slab_bitmap(s);
+		uintptr_t base = (uintptr_t)s->base;
+		uint32_t scan = s->scan;
+		size_t first = k, off = (uintptr_t)objs[k] - base;
+
+		/* slab_index() by hand: its constants stay in registers. */
 		do {
-			long i = slab_index(c, objs[k]);
+			size_t i = off * magic >> 32;
 
-			if (unlikely(!slab_put(s, i))) {
+			if (unlikely(i * size != off || i >= objects ||
+				     !(map[i / 64] & BITS_MASK(i)))) {
 				lock_release(&c->list_lock);
-				bad_free(c, objs[k], i);
+				bad_free(c, objs[k], slab_index(c, objs[k]));
 			}
-		} while (++k < n && slab_base(c, objs[k]) == base);
+			map[i / 64] &= ~BITS_MASK(i);
+			scan = MIN(scan, (uint32_t)(i / 64));
+		} while (++k < n && (off = (uintptr_t)objs[k] - base) < bytes);
+		s->scan = scan;
 		s->inuse -= (uint32_t)(k - first);
-		WRITE_ONCE(c->nr_inuse, c->nr_inuse - (k - first));
 		relist(c, s);
 	}
+	WRITE_ONCE(c->nr_inuse, c->nr_inuse - n);
 }
 
 void slab_free(struct kmem_cache *c, void *const *objs, size_t n)

@@ -76,6 +76,7 @@ struct barn {
 	void **objs;			/* NULL: never used */
 	uint32_t count, limit;		/* objects */
 	uint32_t pages;			/* of objs */
+	uint32_t taker;			/* who missed last (percpu_self); a hint, racy */
 };
 
 struct kmem_cache {
