@@ -116,5 +116,7 @@ _Noreturn void os_abort(void);
 
 /* True while the process never had a second thread, one of ours included. */
 bool os_single_threaded(void);
+/* libc's own word for it, to be read again and again; NULL: libc has none. */
+const char *os_single_flag(void);
 
 #endif

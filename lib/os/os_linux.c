@@ -348,3 +348,8 @@ bool os_single_threaded(void)
 {
 	return &__libc_single_threaded && __libc_single_threaded && !os_thread_any();
 }
+
+const char *os_single_flag(void)
+{
+	return &__libc_single_threaded ? &__libc_single_threaded : NULL;
+}

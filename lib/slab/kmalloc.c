@@ -57,12 +57,14 @@ static __cold_path bool direct_reclaim(size_t size, unsigned round)
 	return pressure_relieve(STELE_GFP_KERNEL, round);
 }
 
+/* All requests of locked slots come here: the sheaf is asked without a call more. */
 static inline void *class_alloc(unsigned class)
 {
-	void *p = class_try(class, ALLOC_NORMAL);
+	void *p = percpu_pop(class);
 
 	if (likely(p))
 		return p;
+	p = class_refill(class, ALLOC_NORMAL);
 	for (unsigned round = 0; !p && direct_reclaim(kmem_caches[class].size, round); round++)
 		p = class_try(class, ALLOC_NORMAL);
 	/* Who frees memory may use what is set aside for it. */
@@ -217,23 +219,8 @@ static inline bool is_no_block(const void *p)
 	return !p || p == STELE_ZERO_SIZE_PTR;
 }
 
-void kfree(void *p)
+static __noinline void free_other(void *p, unsigned class)
 {
-	unsigned class = class_of(p);
-
-	if (likely(class != CLASS_NONE && class != CLASS_LARGE)) {
-		if (unlikely(!is_object(class, p)))
-			bad_pointer("free", p);
-		if (unlikely(kmem_caches[class].ops)) {
-			if (!may_give_back(&kmem_caches[class], p))
-				return;
-		} else if (unlikely(tune.perturb)) {
-			perturb(p, (int)tune.perturb);
-		}
-		class_free(class, p);
-		return;
-	}
-
 	/* errno is libc's: before relocation it is not there to be saved. */
 	if (is_no_block(p) || boot_owns(p))
 		return;
@@ -250,6 +237,26 @@ void kfree(void *p)
 		free_unclassed(p);
 	}
 	errno = saved;
+}
+
+void kfree(void *p)
+{
+	unsigned class = class_of(p);
+
+	if (unlikely(class == CLASS_NONE || class == CLASS_LARGE)) {
+		free_other(p, class);
+		return;
+	}
+	if (unlikely(!is_object(class, p)))
+		bad_pointer("free", p);
+	if (unlikely(kmem_caches[class].ops)) {
+		if (!may_give_back(&kmem_caches[class], p))
+			return;
+	} else if (unlikely(tune.perturb)) {
+		perturb(p, (int)tune.perturb);
+	}
+	if (unlikely(!percpu_push(class, p)))
+		class_flush(class, p);
 }
 
 /* How many of them, from the first on, may go back as one. */

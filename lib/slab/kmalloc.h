@@ -34,6 +34,9 @@ size_t ksize(const void *p);
  */
 void *kmalloc_try(size_t size, size_t align, bool zero, unsigned how);
 void *class_try(unsigned class, unsigned how);
+/* The second half of both, for who has found the sheaf empty, or full, himself. */
+void *class_refill(unsigned class, unsigned how);
+void class_flush(unsigned class, void *obj);
 /* An object goes back, or several, without a look at them. */
 void class_free(unsigned class, void *p);
 void class_free_bulk(unsigned class, void **p, size_t n);

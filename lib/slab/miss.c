@@ -35,7 +35,7 @@ static __noinline void *refill_quiet(struct kmem_cache *c, unsigned how)
 }
 
 /* The sheaf is empty: fetch a batch, keep one, leave the rest in the sheaf. */
-static __noinline void *refill(unsigned class, unsigned how)
+__noinline void *class_refill(unsigned class, unsigned how)
 {
 	struct kmem_cache *c = &kmem_caches[class];
 	void *batch[BATCH_LIMIT], **objs = batch;
@@ -63,7 +63,7 @@ static __noinline void *refill(unsigned class, unsigned how)
 }
 
 /* The sheaf is full: make it larger, or move a batch out. */
-static __noinline void flush(unsigned class, void *obj)
+__noinline void class_flush(unsigned class, void *obj)
 {
 	struct kmem_cache *c = &kmem_caches[class];
 	void *objs[BATCH_LIMIT];
@@ -83,13 +83,13 @@ void *class_try(unsigned class, unsigned how)
 {
 	void *p = percpu_pop_how(class, !(how & ALLOC_WAIT));
 
-	return likely(p) ? p : refill(class, how);
+	return likely(p) ? p : class_refill(class, how);
 }
 
 void class_free(unsigned class, void *p)
 {
 	if (unlikely(!percpu_push(class, p)))
-		flush(class, p);
+		class_flush(class, p);
 }
 
 void class_free_bulk(unsigned class, void **p, size_t n)

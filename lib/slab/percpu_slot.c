@@ -31,18 +31,24 @@ struct slot {
 } __cacheline;
 
 static struct slot slots[MAX_SLOTS];
-static unsigned nr_slots = 1;		/* power of two */
+static unsigned slot_mask;		/* number of slots, a power of two, less one */
+
+/* libc's word that there is one thread; until it is asked, and where it has none, 0. */
+static const char never;
+static const char *single = &never;
 
 void slot_init(void)
 {
-	nr_slots = 1u << CLAMP(log2_ceil(os_cpus()), 2u, bit_last(MAX_SLOTS));
+	slot_mask = (1u << CLAMP(log2_ceil(os_cpus()), 2u, bit_last(MAX_SLOTS))) - 1;
+	if (os_single_flag())
+		single = os_single_flag();
 }
 
 static inline bool slot_try(struct slot *s)
 {
 	if (READ_ONCE(s->busy))
 		return false;
-	if (os_single_threaded()) {
+	if (READ_ONCE(*single)) {
 		WRITE_ONCE(s->busy, 1);
 		barrier();
 		return true;
@@ -55,27 +61,26 @@ static inline void slot_leave(struct slot *s)
 	store_release(&s->busy, 0);	/* pairs with the exchange in slot_try */
 }
 
-/* The slot that this thread tries first, before the count of slots cuts it. */
+/* The slot that this thread tries first; a process with one thread needs no more than one. */
 static inline unsigned slot_home(void)
 {
 	uintptr_t tp = (uintptr_t)__builtin_thread_pointer();
 
-	return (unsigned)(tp * 0x9e3779b97f4a7c15ull >> 58);
+	return READ_ONCE(*single) ? 0 : (unsigned)(tp * 0x9e3779b97f4a7c15ull >> 58) & slot_mask;
 }
 
 uint32_t slot_self(void)
 {
-	/* Apart from the numbers of CPUs. */
-	return MAX_CPU_IDS + (slot_home() & (nr_slots - 1));
+	return MAX_CPU_IDS + slot_home();	/* apart from the numbers of CPUs */
 }
 
 /* Who may not @create a region passes by slots that have none. */
-static inline struct slot *slot_enter_how(bool create)
+static __noinline struct slot *slot_search(bool create)
 {
 	unsigned home = slot_home();
 
-	for (unsigned i = 0; i < nr_slots; i++) {
-		struct slot *s = &slots[(home + i) & (nr_slots - 1)];
+	for (unsigned i = 0; i <= slot_mask; i++) {
+		struct slot *s = &slots[(home + i) & slot_mask];
 
 		if (unlikely(!slot_try(s)))
 			continue;
@@ -88,6 +93,18 @@ static inline struct slot *slot_enter_how(bool create)
 			break;
 	}
 	return NULL;
+}
+
+static __force_inline struct slot *slot_enter_how(bool create)
+{
+	struct slot *s = &slots[slot_home()];
+
+	if (likely(slot_try(s))) {
+		if (likely(s->region))
+			return s;
+		slot_leave(s);
+	}
+	return slot_search(create);
 }
 
 static inline struct slot *slot_enter(void)
@@ -105,9 +122,12 @@ void *slot_pop(unsigned class, bool quiet)
 
 	struct sheaf *s = &slot->region->sheaf[class];
 
-	if (likely(s->top > s->begin)) {
-		WRITE_ONCE(s->top, s->top - (uint32_t)sizeof(void *));
-		obj = *region_at(slot->region, s->top);
+	uint32_t top = s->top;
+
+	if (likely(top > s->begin)) {
+		top -= (uint32_t)sizeof(void *);
+		obj = *region_at(slot->region, top);
+		WRITE_ONCE(s->top, top);
 	}
 	WRITE_ONCE(slot->allocs, slot->allocs + 1);
 	slot_leave(slot);
@@ -124,10 +144,12 @@ bool slot_push(unsigned class, void *obj, bool quiet)
 
 	struct sheaf *s = &slot->region->sheaf[class];
 
-	ok = s->top < slot->region->end[class];
+	uint32_t top = s->top;
+
+	ok = top < slot->region->end[class];
 	if (likely(ok)) {
-		*region_at(slot->region, s->top) = obj;
-		WRITE_ONCE(s->top, s->top + (uint32_t)sizeof(void *));
+		*region_at(slot->region, top) = obj;
+		WRITE_ONCE(s->top, top + (uint32_t)sizeof(void *));
 		WRITE_ONCE(slot->frees, slot->frees + 1);
 	}
 	slot_leave(slot);
@@ -223,7 +245,7 @@ static void slot_wait(struct slot *s)
 
 void slot_open_all(void)
 {
-	for (unsigned i = 0; i < nr_slots; i++) {
+	for (unsigned i = 0; i <= slot_mask; i++) {
 		slot_wait(&slots[i]);
 		if (!slots[i].region)
 			store_release(&slots[i].region, region_create());
@@ -233,7 +255,7 @@ void slot_open_all(void)
 
 void slot_open_class(unsigned class)
 {
-	for (unsigned i = 0; i < nr_slots; i++) {
+	for (unsigned i = 0; i <= slot_mask; i++) {
 		slot_wait(&slots[i]);
 		if (slots[i].region)
 			region_open_class(slots[i].region, class);
@@ -260,7 +282,7 @@ void slot_drain(void)
 	void *objs[256];
 	size_t n;
 
-	for (unsigned i = 0; i < nr_slots; i++) {
+	for (unsigned i = 0; i <= slot_mask; i++) {
 		if (!load_acquire(&slots[i].region))
 			continue;
 		for_each_cache(c) {
@@ -274,7 +296,7 @@ void slot_close_class(unsigned class)
 {
 	void *objs[EXTRA_SLOTS];
 
-	for (unsigned i = 0; i < nr_slots; i++) {
+	for (unsigned i = 0; i <= slot_mask; i++) {
 		size_t n = 0;
 
 		slot_wait(&slots[i]);
@@ -295,7 +317,7 @@ size_t slot_count(unsigned class)
 {
 	size_t n = 0;
 
-	for (unsigned i = 0; i < nr_slots; i++) {
+	for (unsigned i = 0; i <= slot_mask; i++) {
 		struct region *r = load_acquire(&slots[i].region);
 
 		if (r)
@@ -307,7 +329,7 @@ size_t slot_count(unsigned class)
 
 void slot_stats(struct percpu_stats *st)
 {
-	for (unsigned i = 0; i < nr_slots; i++) {
+	for (unsigned i = 0; i <= slot_mask; i++) {
 		st->allocs += READ_ONCE(slots[i].allocs);
 		st->frees += READ_ONCE(slots[i].frees);
 		st->regions += READ_ONCE(slots[i].region) != NULL;
@@ -316,12 +338,12 @@ void slot_stats(struct percpu_stats *st)
 
 void slot_fork_prepare(void)
 {
-	for (unsigned i = 0; i < nr_slots; i++)
+	for (unsigned i = 0; i <= slot_mask; i++)
 		slot_wait(&slots[i]);
 }
 
 void slot_fork_done(void)
 {
-	for (unsigned i = 0; i < nr_slots; i++)
+	for (unsigned i = 0; i <= slot_mask; i++)
 		slot_leave(&slots[i]);
 }

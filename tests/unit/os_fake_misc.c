@@ -212,3 +212,9 @@ bool os_single_threaded(void)
 {
 	return READ_ONCE(fake.single_threaded);
 }
+
+const char *os_single_flag(void)
+{
+	static_assert(sizeof(fake.single_threaded) == 1, "a byte, as libc's");
+	return (const char *)&fake.single_threaded;
+}
