@@ -81,20 +81,19 @@ static error_t parse_filter(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option filter_options[] = {
-	{NULL, 0, NULL, 0, "What to report:", 1},
-	{"show", OPTION_SHOW, "KINDS", 0,
-	 "kinds of leaks, joined by ':': direct, indirect, possible, reachable, young; lost is the "
-	 "first three, all is all",
-	 1},
-	{"suppress", OPTION_SUPPRESS, "FILE", 0,
-	 "leave out what the rules of FILE name (LeakSanitizer's syntax)", 1},
-	{"min-age", OPTION_MIN_AGE, "TIME", 0, "leave out younger blocks: 500ms, 10s, 2m, 1h", 1},
-	{"sort", OPTION_SORT, "KEY", 0, "by bytes (default), blocks, age or kind", 1},
-	{"top", OPTION_TOP, "N", 0, "list the first N stacks in a text", 1},
-	{0},
+	{ NULL, 0, NULL, 0, "What to report:", 2 },
+	{ "show", OPTION_SHOW, "KINDS", 0,
+	  "kinds of leaks, joined by ':': direct, indirect, possible, reachable, young; lost is the "
+	  "first three, all is all", 2 },
+	{ "suppress", OPTION_SUPPRESS, "FILE", 0,
+	  "leave out what the rules of FILE name (LeakSanitizer's syntax)", 2 },
+	{ "min-age", OPTION_MIN_AGE, "TIME", 0, "leave out younger blocks: 500ms, 10s, 2m, 1h", 2 },
+	{ "sort", OPTION_SORT, "KEY", 0, "by bytes (default), blocks, age or kind", 2 },
+	{ "top", OPTION_TOP, "N", 0, "list the first N stacks in a text", 2 },
+	{ 0 },
 };
 
-const struct argp choice_filter = {filter_options, parse_filter, NULL, NULL, NULL, NULL, NULL};
+static const struct argp filter_argp = { .options = filter_options, .parser = parse_filter };
 
 static error_t parse_form(int key, char *arg, struct argp_state *state)
 {
@@ -115,21 +114,24 @@ static error_t parse_form(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option form_options[] = {
-	{NULL, 0, NULL, 0, "The form of the report:", 2},
-#define FORM_OPTION(name, suffix, help, ...) {#name, OPTION_FORM + FORM_##name, NULL, 0, help, 2},
-	FORMS(FORM_OPTION){"output", 'o', "FILE", 0,
-			   "write to FILE; its suffix (.txt .json .html .folded .pb.gz .heap) "
-			   "stands for the form",
-			   2},
-	{0},
+	{ NULL, 0, NULL, 0, "The form of the report:", 3 },
+#define FORM_OPTION(name, suffix, help, ...) { #name, OPTION_FORM + FORM_##name, NULL, 0, help, 3 },
+	FORMS(FORM_OPTION)
+	{ "output", 'o', "FILE", 0,
+	  "write to FILE; its suffix (.txt .json .html .folded .pb.gz .heap) stands for the form", 3 },
+	{ 0 },
 };
 
 static const struct argp_child form_children[] = {
-	{&choice_filter, 0, NULL, 0},
-	{0},
+	{ &filter_argp, 0, NULL, 0 },
+	{ 0 },
 };
 
-const struct argp choice_all = {form_options, parse_form, NULL, NULL, form_children, NULL, NULL};
+const struct argp choice_argp = {
+	.options = form_options,
+	.parser = parse_form,
+	.children = form_children,
+};
 
 const struct form *choice_form(const struct choice *choice)
 {

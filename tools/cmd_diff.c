@@ -17,10 +17,10 @@ static const struct {
 	const char *form;
 	void (*write)(FILE *out, const struct diff *diff);
 } writers[] = {
-	{"text", diff_text},
-	{"json", diff_json},
-	{"html", diff_html},
-	{"folded", diff_folded},
+	{ "text", diff_text },
+	{ "json", diff_json },
+	{ "html", diff_html },
+	{ "folded", diff_folded },
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -46,8 +46,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-	{&choice_all, 0, NULL, 0},
-	{0},
+	{ &choice_argp, 0, NULL, 0 },
+	{ 0 },
 };
 
 static const struct argp argp = {
@@ -96,7 +96,7 @@ static bool has_writer(const struct form *form)
 
 int command_diff(int argc, char **argv)
 {
-	struct arguments arguments = {0};
+	struct arguments arguments = { 0 };
 	struct choice *choice = &arguments.choice;
 	const struct form *form;
 	struct symbols *symbols;

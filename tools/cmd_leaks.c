@@ -42,13 +42,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-	{"timeout", OPTION_TIMEOUT, "TIME", 0, "how long to wait for a process (default 10s)", 0},
-	{0},
+	{ "timeout", OPTION_TIMEOUT, "TIME", 0, "how long to wait for a process (default 10s)", 1 },
+	{ 0 },
 };
 
 static const struct argp_child children[] = {
-	{&choice_all, 0, NULL, 0},
-	{0},
+	{ &choice_argp, 0, NULL, 0 },
+	{ 0 },
 };
 
 static const struct argp argp = {
@@ -69,7 +69,7 @@ static bool is_pid(const char *name)
 
 int command_leaks(int argc, char **argv)
 {
-	struct arguments arguments = {.timeout = 10000};
+	struct arguments arguments = { .timeout = 10000 };
 	bool fine = true;
 	int status = STATUS_TROUBLE;
 	size_t i;

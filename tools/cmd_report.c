@@ -31,8 +31,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-	{&choice_all, 0, NULL, 0},
-	{0},
+	{ &choice_argp, 0, NULL, 0 },
+	{ 0 },
 };
 
 static const struct argp argp = {
@@ -74,7 +74,7 @@ int report_files(struct choice *choice, char **files, size_t n)
 
 int command_report(int argc, char **argv)
 {
-	struct arguments arguments = {0};
+	struct arguments arguments = { 0 };
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);

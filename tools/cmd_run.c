@@ -26,6 +26,7 @@ enum {
 	OPTION_INTERVAL,
 	OPTION_FREE_STACKS,
 	OPTION_EXIT_CODE,
+	OPTION_YOUNG,
 };
 
 struct arguments {
@@ -33,7 +34,7 @@ struct arguments {
 	enum what what;
 	const char *profile; /* bytes, NULL: the library's default */
 	const char *unwind;
-	uint64_t depth, interval; /* 0: not named */
+	uint64_t depth, interval, young; /* 0: not named; young in ms */
 	bool free_stacks;
 	uint64_t exit_code; /* 0: off */
 	char **program;
@@ -49,7 +50,7 @@ static bool is_size(const char *arg)
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	static const char *const unwinders[] = {"auto", "fp", "libunwind", "none"};
+	static const char *const unwinders[] = { "auto", "fp", "libunwind", "none" };
 	struct arguments *arguments = state->input;
 	size_t i;
 
@@ -84,6 +85,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPTION_INTERVAL:
 		arguments->interval = option_number(arg, "--interval", state);
 		return 0;
+	case OPTION_YOUNG:
+		if (!parse_ms(arg, &arguments->young))
+			argp_error(state, "--young: '%s' is not a time such as 500ms, 10s or 2m",
+				   arg);
+		return 0;
 	case OPTION_FREE_STACKS:
 		arguments->free_stacks = true;
 		return 0;
@@ -110,23 +116,25 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-	{NULL, 0, NULL, 0, "What to look for:", 0},
-	{"leaks", OPTION_LEAKS, NULL, 0, "blocks that nothing points to at the end (default)", 0},
-	{"list", OPTION_LIST, NULL, 0, "blocks that were not freed, whatever points to them", 0},
-	{"profile", OPTION_PROFILE, "BYTES", OPTION_ARG_OPTIONAL,
-	 "what uses the memory, by a sample per so many bytes", 0},
-	{"unwind", OPTION_UNWIND, "HOW", 0, "how to find callers: auto, fp, libunwind, none", 0},
-	{"depth", OPTION_DEPTH, "N", 0, "frames to keep of a stack", 0},
-	{"free-stacks", OPTION_FREE_STACKS, NULL, 0, "keep the stacks of free() too", 0},
-	{"interval", OPTION_INTERVAL, "SECONDS", 0, "take a snapshot this often as well", 0},
-	{"leak-exit-code", OPTION_EXIT_CODE, "N", 0,
-	 "exit with N if blocks are lost and the program succeeded", 0},
-	{0},
+	{ NULL, 0, NULL, 0, "What to look for:", 1 },
+	{ "leaks", OPTION_LEAKS, NULL, 0, "blocks that nothing points to at the end (default)", 1 },
+	{ "list", OPTION_LIST, NULL, 0, "blocks that were not freed, whatever points to them", 1 },
+	{ "profile", OPTION_PROFILE, "BYTES", OPTION_ARG_OPTIONAL,
+	  "what uses the memory, by a sample per so many bytes", 1 },
+	{ "unwind", OPTION_UNWIND, "HOW", 0, "how to find callers: auto, fp, libunwind, none", 1 },
+	{ "depth", OPTION_DEPTH, "N", 0, "frames to keep of a stack", 1 },
+	{ "free-stacks", OPTION_FREE_STACKS, NULL, 0, "keep the stacks of free() too", 1 },
+	{ "interval", OPTION_INTERVAL, "SECONDS", 0, "take a snapshot this often as well", 1 },
+	{ "young", OPTION_YOUNG, "TIME", 0,
+	  "blocks that nothing points to are young, not lost, up to this age", 1 },
+	{ "leak-exit-code", OPTION_EXIT_CODE, "N", 0,
+	  "exit with N if blocks are lost and the program succeeded", 1 },
+	{ 0 },
 };
 
 static const struct argp_child children[] = {
-	{&choice_all, 0, NULL, 0},
-	{0},
+	{ &choice_argp, 0, NULL, 0 },
+	{ 0 },
 };
 
 static const struct argp argp = {
@@ -134,8 +142,8 @@ static const struct argp argp = {
 	.parser = parse,
 	.args_doc = "PROGRAM [ARGUMENT...]",
 	.doc = "Run a program on Stele and report its leaks or its heap when it ends: on standard "
-	       "error, or "
-	       "in the file that -o names. Without a known suffix that gets the snapshot itself. "
+	       "error, or in the file that -o names. Without a known suffix that gets the snapshot "
+	       "itself. "
 	       "Child processes are reported too. The exit status is the program's.",
 	.children = children,
 };
@@ -174,6 +182,7 @@ static void configure(const struct arguments *arguments, const char *dir)
 	if (arguments->free_stacks)
 		add(&settings, "free_stacks", "on");
 	add_number(&settings, "depth", arguments->depth);
+	add_number(&settings, "leak_young", arguments->young);
 	/* so that `stele leaks PID` can ask; numbers near the top are the least used */
 	add_number(&settings, "leak_signal", (uint64_t)SIGRTMAX - 3);
 	add_number(&settings, "leak_interval", arguments->interval);
@@ -197,7 +206,7 @@ static bool can_write(const char *file)
 
 int command_run(int argc, char **argv)
 {
-	struct arguments arguments = {0};
+	struct arguments arguments = { 0 };
 	struct choice *choice = &arguments.choice;
 	char *library, *dir;
 	bool fine, lost;

@@ -213,7 +213,7 @@ bool collect(const char *dir, pid_t pid, const char *program, struct choice *cho
 {
 	struct symbols *symbols = symbols_new();
 	const struct form *form = choice->form;
-	pieces list = {0};
+	pieces list = { 0 };
 	bool fine = read_all(dir, &list);
 	size_t own = main_group(&list, pid), at, i;
 

@@ -22,10 +22,8 @@ struct choice {
 	const char *output;		/* NULL: not named */
 };
 
-/* Options that choose rows: --show, --suppress, --min-age, --sort, --top. */
-extern const struct argp choice_filter;
-/* Those, and a form and a file for the output. */
-extern const struct argp choice_all;
+/* The options for it. */
+extern const struct argp choice_argp;
 
 /* The form that was named, or that the file's name asks for, else text. */
 const struct form *choice_form(const struct choice *choice);

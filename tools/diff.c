@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-const char *const change_name[CHANGES] = {"new", "grown", "shrunk", "gone", "same"};
+const char *const change_name[CHANGES] = { "new", "grown", "shrunk", "gone", "same" };
 
 enum change diff_change(const struct diff_row *row)
 {
@@ -70,7 +70,7 @@ static void add_rows(struct diff *diff, struct map *map, const struct report *re
 struct diff *diff_build(const struct report *before, const struct report *after)
 {
 	struct diff *diff = xalloc(1, sizeof(*diff));
-	struct map map = {0};
+	struct map map = { 0 };
 	size_t i, kept = 0;
 
 	diff->before = before;

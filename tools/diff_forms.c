@@ -110,7 +110,7 @@ void diff_html(FILE *out, const struct diff *diff)
 {
 	const struct snapshot *before = diff->before->snaps.v[0], *after = diff->after->snaps.v[0];
 	json_t *data = json_object(), *rows = json_array(), *processes = json_array();
-	struct html_frames frames = {.list = json_array()};
+	struct html_frames frames = { .list = json_array() };
 	char *name = report_process(after), t0[HUMAN_LEN], t1[HUMAN_LEN], *text;
 	size_t i;
 

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #define FORM_ROW(name, suffix, help, show, one_process, binary) \
-	{#name, suffix, help, report_##name, show, one_process, binary},
-const struct form forms[FORM_COUNT] = {FORMS(FORM_ROW)};
+	{ #name, suffix, help, report_##name, show, one_process, binary },
+const struct form forms[FORM_COUNT] = { FORMS(FORM_ROW) };
 
 const struct form *form_of_file(const char *file, size_t *suffix)
 {

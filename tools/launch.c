@@ -18,8 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const int ignored[] = {SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU};
-static const int passed_on[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH};
+static const int ignored[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU };
+static const int passed_on[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH };
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Set before passed_on signals are let in. */
@@ -43,7 +43,7 @@ struct saved {
 
 static void take_signals(struct saved *saved)
 {
-	struct sigaction action = {.sa_handler = SIG_IGN};
+	struct sigaction action = { .sa_handler = SIG_IGN };
 	sigset_t all;
 	size_t i;
 
@@ -51,7 +51,7 @@ static void take_signals(struct saved *saved)
 	sigprocmask(SIG_BLOCK, &all, &saved->mask);
 	for (i = 0; i < COUNT(ignored); i++)
 		sigaction(ignored[i], &action, &saved->ignored[i]);
-	action = (struct sigaction){.sa_sigaction = pass_on, .sa_flags = SA_RESTART | SA_SIGINFO};
+	action = (struct sigaction){ .sa_sigaction = pass_on, .sa_flags = SA_RESTART | SA_SIGINFO };
 	for (i = 0; i < COUNT(passed_on); i++) {
 		sigaction(passed_on[i], NULL, &saved->passed_on[i]);
 		/* nohup's choice is also ours */
@@ -137,7 +137,7 @@ int launch(char **argv, pid_t *pid)
 
 _Noreturn void launch_end_like(int wait_status)
 {
-	struct rlimit no_core = {0, 0};
+	struct rlimit no_core = { 0, 0 };
 	int sig;
 
 	if (WIFEXITED(wait_status))

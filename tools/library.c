@@ -38,8 +38,9 @@ static void own_directory(char dir[PATH_MAX])
 
 char *library_find(void)
 {
-	static const char *const beside[] = {"/../lib/.libs/libstele.so", "/../lib/libstele.so.1"};
-	static const char *const installed[] = {"/libstele.so.1", "/libstele.so"};
+	static const char *const beside[] = { "/../lib/.libs/libstele.so",
+					      "/../lib/libstele.so.1" };
+	static const char *const installed[] = { "/libstele.so.1", "/libstele.so" };
 	const char *named = getenv("STELE_LIB");
 	char dir[PATH_MAX], *found = NULL;
 

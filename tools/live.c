@@ -229,7 +229,7 @@ static bool is_complete(const char *path, off_t size)
 
 static char *new_answer(const struct target *target, const listing *before)
 {
-	listing now = {0};
+	listing now = { 0 };
 	char *answer = NULL;
 	size_t i;
 
@@ -277,7 +277,7 @@ static bool ask_by_signal(const char *pid, const char *number)
 
 static void nap(void)
 {
-	nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000}, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000 }, NULL);
 }
 
 static bool ask_by_control(const struct target *target, const char *control, uint64_t *timeout_ms)
@@ -351,8 +351,8 @@ static char *wait_for_answer(const struct target *target, const listing *before,
 
 char *live_snapshot(const char *pid, uint64_t timeout_ms)
 {
-	struct target target = {.pid = pid, .conf = read_conf(pid)};
-	listing before = {0};
+	struct target target = { .pid = pid, .conf = read_conf(pid) };
+	listing before = { 0 };
 	char *answer = NULL;
 
 	if (target.conf && tracks(&target) && find_answers(&target)) {

@@ -15,13 +15,13 @@ static const struct command {
 	const char *help;
 	int (*main)(int argc, char **argv);
 } commands[] = {
-	{"run", "[OPTION...] -- PROGRAM [ARGUMENT...]",
-	 "run a program and report its leaks or its heap", command_run},
-	{"leaks", "PID|FILE...", "report the leaks of a running process, or of snapshots",
-	 command_leaks},
-	{"report", "FILE...", "turn snapshots into text, JSON, a web page or a profile",
-	 command_report},
-	{"diff", "BEFORE AFTER", "report what grew between two snapshots", command_diff},
+	{ "run", "[OPTION...] -- PROGRAM [ARGUMENT...]",
+	  "run a program and report its leaks or its heap", command_run },
+	{ "leaks", "PID|FILE...", "report the leaks of a running process, or of snapshots",
+	  command_leaks },
+	{ "report", "FILE...", "turn snapshots into text, JSON, a web page or a profile",
+	  command_report },
+	{ "diff", "BEFORE AFTER", "report what grew between two snapshots", command_diff },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

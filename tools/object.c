@@ -114,8 +114,8 @@ void object_close(struct object *object)
 /* The length without what compilers add to the names of parts and copies of a function. */
 static size_t plain_length(const char *name)
 {
-	static const char *const added[] = {".constprop.", ".isra.", ".part.",	   ".cold",
-					    ".lto_priv.",  ".llvm.", ".localalias"};
+	static const char *const added[] = { ".constprop.", ".isra.", ".part.",	    ".cold",
+					     ".lto_priv.",  ".llvm.", ".localalias" };
 	size_t len = strlen(name), i;
 	const char *at;
 
@@ -303,7 +303,7 @@ size_t object_frames(struct object *object, uint64_t address, struct frame **fra
 
 const char *object_variable(struct object *object, uint64_t address, uint64_t *offset)
 {
-	struct frame frame = {0};
+	struct frame frame = { 0 };
 	const char *symbol = symtab_variable(&object->symtab, address, offset);
 
 	if (symbol == NULL)

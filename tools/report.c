@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const sort_name[SORTS] = {"bytes", "blocks", "age", "kind"};
+const char *const sort_name[SORTS] = { "bytes", "blocks", "age", "kind" };
 
 /* Clocks are set; two snapshots of a process may disagree this much about its start. */
 #define SAME_START_MS 2000
@@ -25,7 +25,7 @@ bool report_same_process(const struct snapshot *a, const struct snapshot *b)
 /* The history of an older snapshot comes before that of the newer. */
 static void join_history(struct snapshot *newer, struct snapshot *older)
 {
-	VEC(struct snap_point) joined = {0};
+	VEC(struct snap_point) joined = { 0 };
 	uint64_t begin = newer->points.n ? newer->points.v[0].uptime : UINT64_MAX;
 	size_t i;
 
@@ -74,14 +74,14 @@ static void add_leak(struct report *report, size_t process, const struct snap_le
 		     struct filter *filter)
 {
 	const struct snapshot *snap = report->snaps.v[process];
-	struct row row = {.process = process,
-			  .kind = leak->kind,
-			  .stack = leak->stack,
-			  .blocks = leak->blocks,
-			  .bytes = leak->bytes,
-			  .min_age = leak->min_age,
-			  .max_age = leak->max_age,
-			  .address = leak->address};
+	struct row row = { .process = process,
+			   .kind = leak->kind,
+			   .stack = leak->stack,
+			   .blocks = leak->blocks,
+			   .bytes = leak->bytes,
+			   .min_age = leak->min_age,
+			   .max_age = leak->max_age,
+			   .address = leak->address };
 	struct suppress_rule *rule = NULL;
 	struct total *total;
 

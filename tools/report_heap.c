@@ -52,7 +52,8 @@ static void put_row(FILE *out, const struct snapshot *snap, const struct row *ro
 static void put_module(FILE *out, const struct report *report, const struct snapshot *snap,
 		       struct snap_module *module)
 {
-	struct object_segment code = {module->start - module->bias, module->end - module->start, 0};
+	struct object_segment code = { module->start - module->bias, module->end - module->start,
+				       0 };
 	uint64_t start;
 
 	object_code(symbols_object(report->symbols, module), &code);
@@ -65,7 +66,7 @@ static void put_module(FILE *out, const struct report *report, const struct snap
 void report_heap(FILE *out, const struct report *report)
 {
 	const struct snapshot *snap = report->snaps.v[0];
-	struct row sum = {0};
+	struct row sum = { 0 };
 	size_t n, i;
 	const struct row *rows = report_inuse(report, &n);
 	bool profile = snapshot_is_profile(snap);

@@ -58,7 +58,7 @@ static json_t *kinds_shown(const struct report *report)
 void report_html(FILE *out, const struct report *report)
 {
 	json_t *data = json_object(), *rows = json_array(), *processes = json_array();
-	struct html_frames frames = {.list = json_array()};
+	struct html_frames frames = { .list = json_array() };
 	size_t n, i;
 	const struct row *row = report_inuse(report, &n);
 	bool profile = row == report->profile.v && row != NULL;

@@ -88,7 +88,8 @@ static struct snap_module *module_of(const struct report *report, const char *pa
 
 static Mapping *mapping_of(struct builder *b, struct snap_module *module)
 {
-	struct object_segment code = {module->start - module->bias, module->end - module->start, 0};
+	struct object_segment code = { module->start - module->bias, module->end - module->start,
+				       0 };
 	int64_t path = cleaned(b, module->path);
 	Mapping *mapping;
 	size_t i;
@@ -119,9 +120,9 @@ static bool same_function(const void *key, size_t index, const void *arg)
 
 static uint64_t function_id(struct builder *b, const struct frame *frame)
 {
-	Function key = {.name = text(b, frame->function),
-			.system_name = text(b, frame->symbol),
-			.filename = text(b, frame->file ? frame->file : "")};
+	Function key = { .name = text(b, frame->function),
+			 .system_name = text(b, frame->symbol),
+			 .filename = text(b, frame->file ? frame->file : "") };
 	uint64_t hash = hash_bytes((uint64_t)key.name << 32 ^ (uint64_t)key.filename,
 				   &key.system_name, sizeof(key.system_name));
 	size_t index = map_find(&b->function_map, hash, same_function, &key, b);
@@ -268,7 +269,7 @@ static void free_all(struct builder *b)
 
 static void write_compressed(FILE *out, unsigned char *bytes, size_t size)
 {
-	z_stream z = {0};
+	z_stream z = { 0 };
 	unsigned char *packed;
 	size_t room;
 
@@ -293,7 +294,7 @@ static void write_compressed(FILE *out, unsigned char *bytes, size_t size)
 void report_pprof(FILE *out, const struct report *report)
 {
 	const struct snapshot *first = report->snaps.v[0];
-	struct builder b = {.report = report};
+	struct builder b = { .report = report };
 	Profile profile = PERFTOOLS__PROFILES__PROFILE__INIT;
 	bool totals = snapshot_is_profile(first);
 	size_t n, i, size;

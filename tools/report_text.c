@@ -175,7 +175,7 @@ static uint64_t group_rows(const struct report *report, const struct row *rows, 
 
 static void print_leaks(FILE *out, const struct report *report, size_t process)
 {
-	struct groups groups = {0};
+	struct groups groups = { 0 };
 	uint64_t whole = group_rows(report, report->leaks.v, report->leaks.n, process, &groups);
 	size_t i;
 
@@ -187,7 +187,7 @@ static void print_leaks(FILE *out, const struct report *report, size_t process)
 
 static void print_profile(FILE *out, const struct report *report, size_t process)
 {
-	struct groups groups = {0};
+	struct groups groups = { 0 };
 	uint64_t whole = group_rows(report, report->profile.v, report->profile.n, process, &groups);
 	size_t i;
 
@@ -259,7 +259,7 @@ static void print_head(FILE *out, const struct report *report, size_t process)
 	fprintf(out, "stele: %s, %s: ", name, occasion);
 	if (snapshot_is_profile(snap)) {
 		fprintf(out, "in use %s of %s allocated", human_bytes(bytes, (double)totals->inuse),
-			human_bytes((char[HUMAN_LEN]){0}, (double)totals->allocated));
+			human_bytes((char[HUMAN_LEN]){ 0 }, (double)totals->allocated));
 		if (snap->sample_bytes)
 			fprintf(out, ", estimated from a sample per %s",
 				human_bytes(bytes, (double)snap->sample_bytes));

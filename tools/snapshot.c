@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const kind_name[KINDS] = {"direct", "indirect", "possible", "reachable", "young"};
-const char *const kind_title[KINDS] = {"directly lost", "indirectly lost", "possibly lost",
-				       "still reachable", "young"};
-const char *const mode_name[MODES] = {"leak", "list", "profile"};
+const char *const kind_name[KINDS] = { "direct", "indirect", "possible", "reachable", "young" };
+const char *const kind_title[KINDS] = { "directly lost", "indirectly lost", "possibly lost",
+					"still reachable", "young" };
+const char *const mode_name[MODES] = { "leak", "list", "profile" };
 bool snapshot_damaged(const char *file, size_t line, const char *fmt, ...)
 {
 	va_list args;
@@ -46,7 +46,7 @@ static int by_root_id(const void *a, const void *b)
 /* From the id of a stack to its index. */
 static bool link_stack(const struct snapshot *snap, size_t *ref, size_t line)
 {
-	const struct snap_stack key = {.id = *ref}, *found;
+	const struct snap_stack key = { .id = *ref }, *found;
 
 	if (*ref == NO_INDEX)
 		return true;
@@ -61,7 +61,7 @@ static bool link_stack(const struct snapshot *snap, size_t *ref, size_t line)
 
 static bool link_root(const struct snapshot *snap, size_t *ref, size_t line)
 {
-	const struct snap_root key = {.id = *ref}, *found;
+	const struct snap_root key = { .id = *ref }, *found;
 
 	if (*ref == NO_INDEX)
 		return true;
@@ -122,7 +122,7 @@ static size_t line_of(const char *text, const char *at)
 struct snapshot *snapshot_parse(const char *file, const char *text, size_t size)
 {
 	struct snapshot *snap = xalloc(1, sizeof(*snap));
-	struct reader r = {.snap = snap};
+	struct reader r = { .snap = snap };
 	const char *nul = memchr(text, '\0', size);
 	char *copy;
 	bool fine;

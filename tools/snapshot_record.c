@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const root_name[ROOTS] = {"data",	"stack", "register", "tls",
-					     "mapping", "heap",	 "ignored"};
+static const char *const root_name[ROOTS] = { "data",	 "stack", "register", "tls",
+					      "mapping", "heap",  "ignored" };
 
 /* The next field, NULL: there is none. */
 static char *next_field(struct reader *r)
@@ -342,14 +342,14 @@ static const struct record {
 	bool (*read)(struct reader *r);
 	bool once, needed;
 } records[] = {
-	{"process", read_process, true, true}, {"arg", read_arg, false, false},
-	{"reason", read_reason, true, false},  {"time", read_time, true, true},
-	{"mode", read_mode, true, true},       {"unwind", read_unwind, true, false},
-	{"heap", read_heap, true, false},      {"scan", read_scan, true, false},
-	{"module", read_module, false, false}, {"stack", read_stack, false, false},
-	{"root", read_root, false, false},     {"leak", read_leak, false, false},
-	{"alloc", read_alloc, false, false},   {"free", read_free, false, false},
-	{"point", read_point, false, false},
+	{ "process", read_process, true, true }, { "arg", read_arg, false, false },
+	{ "reason", read_reason, true, false },	 { "time", read_time, true, true },
+	{ "mode", read_mode, true, true },	 { "unwind", read_unwind, true, false },
+	{ "heap", read_heap, true, false },	 { "scan", read_scan, true, false },
+	{ "module", read_module, false, false }, { "stack", read_stack, false, false },
+	{ "root", read_root, false, false },	 { "leak", read_leak, false, false },
+	{ "alloc", read_alloc, false, false },	 { "free", read_free, false, false },
+	{ "point", read_point, false, false },
 };
 #define RECORDS (sizeof(records) / sizeof(records[0]))
 

@@ -113,8 +113,8 @@ static const struct place *resolve(struct symbols *symbols, const struct snapsho
 	uint64_t call = pc > 0 ? pc - 1 : pc, hash;
 	struct snap_module *module = snapshot_module(snap, call, generation);
 	struct object *object = module ? symbols_object(symbols, module) : NULL;
-	struct place key = {.object = module ? module->object : NO_INDEX,
-			    .address = module ? call - module->bias : pc};
+	struct place key = { .object = module ? module->object : NO_INDEX,
+			     .address = module ? call - module->bias : pc };
 	struct place *place;
 	size_t index;
 
@@ -167,7 +167,7 @@ const struct trace *symbols_trace(struct symbols *symbols, const struct snapshot
 {
 	struct trace *trace = xalloc(1, sizeof(*trace));
 	const struct snap_stack *s = stack == NO_INDEX ? NULL : &snap->stacks.v[stack];
-	VEC(const struct frame *) list = {0};
+	VEC(const struct frame *) list = { 0 };
 	size_t i, k, from = 0;
 
 	for (i = 0; s && i < s->n; i++) {

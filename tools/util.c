@@ -99,7 +99,7 @@ static void map_put(struct map *map, uint64_t hash, size_t index_plus_one)
 
 	while (map->slot[at & (map->size - 1)].index)
 		at++;
-	map->slot[at & (map->size - 1)] = (struct map_slot){hash, index_plus_one};
+	map->slot[at & (map->size - 1)] = (struct map_slot){ hash, index_plus_one };
 }
 
 void map_add(struct map *map, uint64_t hash, size_t index)
@@ -122,7 +122,7 @@ void map_add(struct map *map, uint64_t hash, size_t index)
 void map_free(struct map *map)
 {
 	free(map->slot);
-	*map = (struct map){0};
+	*map = (struct map){ 0 };
 }
 
 uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t n)
@@ -148,7 +148,7 @@ static size_t utf8_length(const unsigned char *s)
 	static const struct {
 		unsigned char mask, lead;
 		uint32_t least;
-	} form[] = {{0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+	} form[] = { { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 } };
 	size_t len, i;
 	uint32_t c;
 
@@ -192,7 +192,7 @@ char *clean_text(const char *s)
 
 char *human_bytes(char buf[HUMAN_LEN], double bytes)
 {
-	static const char *const unit[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	static const char *const unit[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	double value = bytes < 0 ? -bytes : bytes;
 	size_t u = 0;
 
@@ -242,7 +242,8 @@ bool parse_ms(const char *text, uint64_t *ms)
 	static const struct {
 		const char *name;
 		double ms;
-	} unit[] = {{"", 1e3}, {"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}, {"d", 86400e3}};
+	} unit[] = { { "", 1e3 },   { "ms", 1 },     { "s", 1e3 },
+		     { "m", 60e3 }, { "h", 3600e3 }, { "d", 86400e3 } };
 	char *end;
 	double value;
 	size_t i;

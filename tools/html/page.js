@@ -29,6 +29,7 @@ const state = {
 };
 
 const $ = (id) => document.getElementById(id);
+const hint = $("detail").textContent;
 
 function element(tag, attributes, ...children) {
 	const e = document.createElement(tag);
@@ -393,6 +394,7 @@ function focused() {
 
 function draw() {
 	const rows = shownRows(), matches = matcher(), kept = focused();
+	$("detail").textContent = hint;
 	drawControls();
 	drawCards(rows);
 	drawFlame(rows, matches);
