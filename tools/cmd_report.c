@@ -53,6 +53,7 @@ int report_files(struct choice *choice, char **files, size_t n)
 	bool fine = true;
 	size_t i, k;
 
+	choice->filter.by_address = form->one_process;
 	for (i = 0; i < n && fine; i++) {
 		snaps[i] = snapshot_read(files[i]);
 		fine = snaps[i] != NULL;

@@ -194,6 +194,7 @@ static void configure(const struct arguments *arguments, const char *dir)
 /* Said before the program runs rather than after it. */
 static bool can_write(const char *file)
 {
+	bool there = access(file, F_OK) == 0;
 	int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
 
 	if (fd < 0) {
@@ -201,14 +202,23 @@ static bool can_write(const char *file)
 		return false;
 	}
 	close(fd);
+	if (!there)
+		unlink(file);
 	return true;
+}
+
+static const char *why_no_snapshot(int status)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		return "was killed before it could leave a snapshot";
+	return "left no snapshot: is it privileged, or linked statically?";
 }
 
 int command_run(int argc, char **argv)
 {
 	struct arguments arguments = { 0 };
 	struct choice *choice = &arguments.choice;
-	char *library, *dir;
+	char *library, *dir, *why;
 	bool fine, lost;
 	int status;
 	pid_t pid;
@@ -231,7 +241,9 @@ int command_run(int argc, char **argv)
 		free(dir);
 		return pid;
 	}
-	fine = collect(dir, pid, arguments.program[0], choice, &lost);
+	why = xasprintf("%s: %s", arguments.program[0], why_no_snapshot(status));
+	fine = collect(dir, pid, why, choice, &lost);
+	free(why);
 	collect_remove(dir);
 	free(dir);
 	suppress_free(&choice->filter.suppress);

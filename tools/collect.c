@@ -195,6 +195,7 @@ static bool report_group(pieces *list, size_t group, bool main, const struct for
 		snaps[n++] = list->v[i].snap;
 		last = i;
 	}
+	choice->filter.by_address = form && form->one_process;
 	report = report_build(symbols, snaps, n, &choice->filter, form ? form->show : KINDS_LOST);
 	if (name && form)
 		fine = form_write(form, report, name);
@@ -209,7 +210,8 @@ static bool report_group(pieces *list, size_t group, bool main, const struct for
 	return fine;
 }
 
-bool collect(const char *dir, pid_t pid, const char *program, struct choice *choice, bool *lost)
+bool collect(const char *dir, pid_t pid, const char *no_snapshot, struct choice *choice,
+	     bool *lost)
 {
 	struct symbols *symbols = symbols_new();
 	const struct form *form = choice->form;
@@ -221,9 +223,7 @@ bool collect(const char *dir, pid_t pid, const char *program, struct choice *cho
 	if (form == NULL && choice->output)
 		form = form_of_file(choice->output, &at);
 	if (own == NO_INDEX && fine)
-		complain("%s: left no snapshot: is it linked statically, privileged or was it "
-			 "killed?",
-			 program);
+		complain("%s", no_snapshot);
 	if (own != NO_INDEX)
 		fine &= report_group(&list, own, true, form, choice, symbols, lost);
 	for (i = 0; i < list.n; i++)

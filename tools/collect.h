@@ -15,9 +15,10 @@ void collect_remove(const char *dir);
 
 /*
  * Reports all snapshots of the directory, the program's own as choice->output or on stderr, those of
- * other processes beside it. *lost: some are lost that choice does not leave out. False: a
+ * other processes beside it. no_snapshot: what to say if the program left none. *lost: some are lost that choice does not leave out. False: a
  * file could not be read or written, and one line has said so.
  */
-bool collect(const char *dir, pid_t pid, const char *program, struct choice *choice, bool *lost);
+bool collect(const char *dir, pid_t pid, const char *no_snapshot, struct choice *choice,
+	     bool *lost);
 
 #endif

@@ -44,7 +44,9 @@ static int by_growth(const void *a, const void *b)
 
 static bool same_stack(const void *key, size_t index, const void *arg)
 {
-	return ((const struct diff *)arg)->rows.v[index].trace == key;
+	const struct trace *trace = key;
+
+	return ((const struct diff *)arg)->rows.v[index].trace->alike == trace->alike;
 }
 
 static void add_rows(struct diff *diff, struct map *map, const struct report *report, unsigned side)
@@ -54,7 +56,7 @@ static void add_rows(struct diff *diff, struct map *map, const struct report *re
 
 	for (i = 0; i < n; i++) {
 		const struct trace *trace = rows[i].trace;
-		uint64_t hash = hash_bytes(0, &trace->id, sizeof(trace->id));
+		uint64_t hash = hash_bytes(0, &trace->alike, sizeof(trace->alike));
 		size_t index = map_find(map, hash, same_stack, trace, diff);
 
 		if (index == MAP_NONE) {

@@ -227,18 +227,30 @@ static bool is_complete(const char *path, off_t size)
 	return end && strncmp(end + 1, "end ", 4) == 0;
 }
 
+static bool is_older(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+/* The first file that is new: the process may have gone on and ended meanwhile. */
 static char *new_answer(const struct target *target, const listing *before)
 {
 	listing now = { 0 };
+	const struct seen *first = NULL;
 	char *answer = NULL;
 	size_t i;
 
 	list_answers(target, &now);
-	for (i = 0; i < now.n && answer == NULL; i++) {
-		if (is_old(before, &now.v[i]))
-			continue;
-		answer = xasprintf("%s/%s", target->dir, now.v[i].name);
-		if (!is_complete(answer, now.v[i].st.st_size)) {
+	for (i = 0; i < now.n; i++) {
+		const struct seen *seen = &now.v[i];
+
+		if (!is_old(before, seen) &&
+		    (first == NULL || is_older(&seen->st.st_mtim, &first->st.st_mtim)))
+			first = seen;
+	}
+	if (first) {
+		answer = xasprintf("%s/%s", target->dir, first->name);
+		if (!is_complete(answer, first->st.st_size)) {
 			free(answer);
 			answer = NULL;
 		}

@@ -158,6 +158,53 @@ int report_compare(const void *a, const void *b, void *arg)
 	return order;
 }
 
+static size_t via_of(const struct row *row)
+{
+	return row->via ? row->via->alike : SIZE_MAX;
+}
+
+static bool same_row(const void *key, size_t index, const void *arg)
+{
+	const struct row *a = key, *b = &((const struct row *)arg)[index];
+
+	return a->process == b->process && a->kind == b->kind && a->root == b->root &&
+	       a->trace->alike == b->trace->alike && via_of(a) == via_of(b);
+}
+
+static void add_row(struct row *to, const struct row *from)
+{
+	to->blocks += from->blocks;
+	to->bytes += from->bytes;
+	to->total_blocks += from->total_blocks;
+	to->total_bytes += from->total_bytes;
+	if (from->min_age < to->min_age)
+		to->min_age = from->min_age;
+	if (from->max_age > to->max_age)
+		to->max_age = from->max_age;
+}
+
+/* Makes one row of those that print the same; returns how many are left. */
+static size_t merge(struct row *rows, size_t n)
+{
+	struct map map = { 0 };
+	size_t kept = 0, i;
+
+	for (i = 0; i < n; i++) {
+		uint64_t hash = hash_bytes(rows[i].process ^ rows[i].kind << 8,
+					   &rows[i].trace->alike, sizeof(rows[i].trace->alike));
+		size_t index = map_find(&map, hash, same_row, &rows[i], rows);
+
+		if (index != MAP_NONE) {
+			add_row(&rows[index], &rows[i]);
+			continue;
+		}
+		map_add(&map, hash, kept);
+		rows[kept++] = rows[i];
+	}
+	map_free(&map);
+	return kept;
+}
+
 struct report *report_build(struct symbols *symbols, struct snapshot **snaps, size_t n,
 			    struct filter *filter, unsigned default_show)
 {
@@ -188,6 +235,10 @@ struct report *report_build(struct symbols *symbols, struct snapshot **snaps, si
 		}
 	}
 	progress_end();
+	if (!filter->by_address) {
+		report->leaks.n = merge(report->leaks.v, report->leaks.n);
+		report->profile.n = merge(report->profile.v, report->profile.n);
+	}
 	if (report->leaks.n > 0)
 		qsort_r(report->leaks.v, report->leaks.n, sizeof(*report->leaks.v), report_compare,
 			&filter->sort);
@@ -237,6 +288,10 @@ char *report_occasion(const struct snapshot *snap)
 	human_ms(age, snap->uptime);
 	if (snap->reason == NULL)
 		return xasprintf("after %s", age);
+	if (strcmp(snap->reason, "request") == 0 || strcmp(snap->reason, "api") == 0)
+		return xasprintf("on request, after %s", age);
+	if (strcmp(snap->reason, "interval") == 0)
+		return xasprintf("by the clock, after %s", age);
 	detail = clean_text(snap->reason_detail ? snap->reason_detail : "");
 	text = xasprintf("at %s%s%s, after %s", snap->reason, *detail ? " " : "", detail, age);
 	free(detail);

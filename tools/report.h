@@ -15,6 +15,7 @@ struct filter {
 	unsigned show;		/* kinds, 0: what the form of the report shows by itself */
 	uint64_t min_age;	/* ms; groups whose oldest block is younger are left out */
 	enum sort sort;
+	bool by_address;	/* stacks that differ in addresses alone stay apart */
 	uint64_t top;		/* how many stacks the text lists, 0: all */
 	struct suppress suppress;
 };

@@ -26,7 +26,8 @@ static bool same_group(const void *key, size_t index, const void *arg)
 {
 	const struct row *a = key, *b = &((const struct groups *)arg)->list.v[index].row;
 
-	return a->kind == b->kind && a->trace == b->trace && a->via == b->via;
+	return a->kind == b->kind && a->trace->alike == b->trace->alike &&
+	       (a->via && b->via ? a->via->alike == b->via->alike : a->via == b->via);
 }
 
 static void add_root(struct group *group, const char *root)
@@ -41,7 +42,7 @@ static void add_root(struct group *group, const char *root)
 
 static void add_to_groups(struct groups *groups, const struct row *row)
 {
-	uint64_t hash = hash_bytes(row->kind, &row->trace->id, sizeof(row->trace->id));
+	uint64_t hash = hash_bytes(row->kind, &row->trace->alike, sizeof(row->trace->alike));
 	size_t index = map_find(&groups->map, hash, same_group, row, groups);
 	struct group *group;
 
@@ -238,10 +239,13 @@ static void print_scan(FILE *out, const struct snapshot *snap)
 
 	if (!snap->has_scan)
 		return;
-	fprintf(out, "scanned %s of memory in %.1f ms, %llu thread%s, stopped for %.1f ms\n",
-		human_bytes(bytes, (double)snap->scanned), (double)snap->scan_us / 1e3,
-		(unsigned long long)snap->threads, plural(snap->threads),
-		(double)snap->pause_us / 1e3);
+	fprintf(out, "scanned %s in %.1f ms", human_bytes(bytes, (double)snap->scanned),
+		(double)snap->scan_us / 1e3);
+	if (snap->threads > 0)
+		fprintf(out, "; %llu other thread%s stood still for %.1f ms",
+			(unsigned long long)snap->threads, plural(snap->threads),
+			(double)snap->pause_us / 1e3);
+	fputc('\n', out);
 	if (snap->stopped < snap->threads)
 		fprintf(out, "%llu of them did not stop: what only these hold may be named lost\n",
 			(unsigned long long)(snap->threads - snap->stopped));

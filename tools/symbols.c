@@ -24,6 +24,7 @@ struct symbols {
 	struct map place_map;
 	VEC(struct trace *) traces;
 	struct map trace_map;
+	struct map alike_map;
 };
 
 struct symbols *symbols_new(void)
@@ -49,6 +50,7 @@ void symbols_free(struct symbols *symbols)
 	vec_free(&symbols->traces);
 	vec_free(&symbols->places);
 	vec_free(&symbols->files);
+	map_free(&symbols->alike_map);
 	map_free(&symbols->trace_map);
 	map_free(&symbols->place_map);
 	strings_free(&symbols->strings);
@@ -146,6 +148,43 @@ static bool same_trace(const void *key, size_t index, const void *arg)
 		memcmp(trace->frames, other->frames, trace->n * sizeof(*trace->frames)) == 0);
 }
 
+static bool looks_same(const struct frame *a, const struct frame *b)
+{
+	return a->function == b->function && a->file == b->file && a->line == b->line &&
+	       a->module == b->module && a->inlined == b->inlined;
+}
+
+static bool alike(const void *key, size_t index, const void *arg)
+{
+	const struct trace *trace = key, *other = ((const struct symbols *)arg)->traces.v[index];
+	size_t i;
+
+	if (trace->n != other->n)
+		return false;
+	for (i = 0; i < trace->n; i++)
+		if (!looks_same(trace->frames[i], other->frames[i]))
+			return false;
+	return true;
+}
+
+static size_t find_alike(struct symbols *symbols, const struct trace *trace)
+{
+	uint64_t hash = trace->n;
+	size_t i, index;
+
+	for (i = 0; i < trace->n; i++) {
+		const struct frame *f = trace->frames[i];
+
+		hash = hash_bytes(hash, &f->function, sizeof(f->function));
+		hash = hash_bytes(hash, &f->line, sizeof(f->line));
+	}
+	index = map_find(&symbols->alike_map, hash, alike, trace, symbols);
+	if (index != MAP_NONE)
+		return index;
+	map_add(&symbols->alike_map, hash, trace->id);
+	return trace->id;
+}
+
 /* Keeps the trace, or frees it and returns the one that is kept already. */
 static const struct trace *intern(struct symbols *symbols, struct trace *trace)
 {
@@ -158,6 +197,7 @@ static const struct trace *intern(struct symbols *symbols, struct trace *trace)
 		return symbols->traces.v[index];
 	}
 	trace->id = symbols->traces.n;
+	trace->alike = find_alike(symbols, trace);
 	map_add(&symbols->trace_map, hash, trace->id);
 	return *vec_push(&symbols->traces) = trace;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Names for what snapshots hold as numbers. Everything is looked up once, whatever the number of
- * snapshots: files, addresses in files, and whole stacks, which are the same pointer when they print
- * the same.
+ * snapshots: files, addresses in files, and whole stacks, which are the same pointer when they have the
+ * same addresses in the same files.
  */
 #ifndef STELE_TOOL_SYMBOLS_H
 #define STELE_TOOL_SYMBOLS_H
@@ -18,6 +18,7 @@ struct trace {
 	const struct frame **frames;
 	size_t n;
 	size_t id;	/* 0, 1, ... in order of appearance */
+	size_t alike;	/* the id of the first trace that prints the same: other calls on the same line */
 };
 
 struct symbols *symbols_new(void);
