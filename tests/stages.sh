@@ -6,7 +6,7 @@
 # The checks that need a build of their own, each in build/NAME:
 #   asan    the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   tsan    the unit tests under ThreadSanitizer
-#   fuzz    libFuzzer drives the core for FUZZ_SECONDS (60)
+#   fuzz    libFuzzer drives the core, and the reader of snapshots, for FUZZ_SECONDS (60) each
 #   clang   everything compiles with clang and without a warning
 #   dist    make distcheck, with the unit tests
 #   arm64   cross-compiled; what qemu-user can run of the tests, on locked slots as it has no rseq
@@ -47,15 +47,23 @@ one()
 	"$@" && passed=1 failed=0
 }
 
+# fuzz_target DIR NAME: the corpus of a target is DIR/corpus-NAME, which may have been begun.
+fuzz_target()
+{
+	mkdir -p "$1/corpus-$2" "$1/found"
+	quietly "$1/fuzz_$2.log" "$1/tests/fuzz/fuzz_$2" -max_total_time="${FUZZ_SECONDS:-60}" \
+		-artifact_prefix="$1/found/" -print_final_stats=1 "$1/corpus-$2"
+}
+
 fuzz()
 {
 	install_packages clang && clang_runtime &&
 		configure_tree "$1" --enable-fuzzer --with-sanitizer=address,undefined \
-			--enable-debug CC=clang CXX=clang++ &&
-		build_tree "$1" tests/fuzz/fuzz_malloc || return 1
-	mkdir -p "$1/corpus" "$1/found"
-	quietly "$1/fuzz.log" "$1/tests/fuzz/fuzz_malloc" \
-		-max_total_time="${FUZZ_SECONDS:-60}" -artifact_prefix="$1/found/" -print_final_stats=1 "$1/corpus"
+			--enable-debug --with-tool CC=clang CXX=clang++ &&
+		build_tree "$1" tests/fuzz/fuzz_malloc tests/fuzz/fuzz_snapshot || return 1
+	mkdir -p "$1/corpus-snapshot"
+	cp "$top/tests/fuzz/snapshot.seed" "$1/corpus-snapshot/"
+	fuzz_target "$1" malloc && fuzz_target "$1" snapshot
 }
 
 clang_build()

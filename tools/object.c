@@ -14,6 +14,7 @@
 #include <elfutils/libdwfl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct object {
@@ -76,6 +77,14 @@ static bool open_file(struct object *object, const char *file, const char *build
 	return true;
 }
 
+/* What the file of a snapshot names may be anything; a FIFO would keep us waiting. */
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, R_OK) == 0;
+}
+
 struct object *object_open(struct strings *strings, const char *path, const char *build_id)
 {
 	struct object *object = xalloc(1, sizeof(*object));
@@ -85,11 +94,11 @@ struct object *object_open(struct strings *strings, const char *path, const char
 	object->path = strings_keep(strings, path);
 	if (path[0] != '/')
 		return object;
-	if (access(path, R_OK) == 0 && open_file(object, path, build_id))
+	if (is_file(path) && open_file(object, path, build_id))
 		return object;
 	if (build_id && strlen(build_id) > 2) {
 		debug = xasprintf("/usr/lib/debug/.build-id/%.2s/%s.debug", build_id, build_id + 2);
-		if (access(debug, R_OK) == 0 && open_file(object, debug, build_id)) {
+		if (is_file(debug) && open_file(object, debug, build_id)) {
 			free(debug);
 			return object;
 		}

@@ -6,19 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void complain(const char *fmt, ...)
-{
-	va_list args;
-	char *text;
-
-	va_start(args, fmt);
-	if (vasprintf(&text, fmt, args) >= 0) {
-		fprintf(stderr, "stele: %s\n", text);
-		free(text);
-	}
-	va_end(args);
-}
-
 static _Noreturn void out_of_memory(void)
 {
 	complain("out of memory");

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program with known leaks for `stele run`, that then does what its arguments say, one after another:
+ * fork, exec, abort, _exit, raise=N, exit=N, wait (for signals; says which), stdin (copies it).
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct node {
+	struct node *next;
+	char rest[40];
+};
+struct node *kept;
+
+__attribute__((noinline)) void leak_direct(size_t size)
+{
+	char *volatile p = malloc(size);
+
+	p[0] = 1;
+	p = NULL;
+}
+
+static __attribute__((noinline)) struct node *make(struct node *next)
+{
+	struct node *n = malloc(sizeof(*n));
+
+	n->next = next;
+	return n;
+}
+
+__attribute__((noinline)) void leak_chain(void)
+{
+	struct node *volatile n = NULL;
+	int i;
+
+	for (i = 0; i < 5; i++)
+		n = make(n);
+	n = NULL;
+}
+
+__attribute__((noinline)) void keep(void)
+{
+	kept = make(NULL);
+	kept->next = (struct node *)strdup("hello");
+}
+
+/* Overwrites what the calls before left on the stack. */
+__attribute__((noinline)) void wipe(void)
+{
+	volatile char space[4096];
+
+	memset((char *)space, 0, sizeof(space));
+}
+
+static void handler(int sig)
+{
+	static const char got[] = "got the signal\n";
+
+	(void)sig;
+	if (write(1, got, sizeof(got) - 1) < 0)
+		_exit(1);
+}
+
+static void act(char **argv, const char *what)
+{
+	static const int handled[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
+	sigset_t set, old;
+	char buf[256];
+	size_t i;
+	ssize_t n;
+
+	if (strcmp(what, "fork") == 0) {
+		if (fork() == 0) {
+			leak_direct(7);
+			wipe();
+			exit(0);
+		}
+		wait(NULL);
+	} else if (strcmp(what, "exec") == 0) {
+		execl(argv[0], "again", NULL);
+	} else if (strcmp(what, "abort") == 0) {
+		abort();
+	} else if (strcmp(what, "_exit") == 0) {
+		_exit(0);
+	} else if (strncmp(what, "raise=", 6) == 0) {
+		raise(atoi(what + 6));
+	} else if (strncmp(what, "exit=", 5) == 0) {
+		exit(atoi(what + 5));
+	} else if (strcmp(what, "wait") == 0) {
+		/* blocked until we wait: none comes in between */
+		sigemptyset(&set);
+		for (i = 0; i < sizeof(handled) / sizeof(handled[0]); i++) {
+			signal(handled[i], handler);
+			sigaddset(&set, handled[i]);
+		}
+		sigprocmask(SIG_BLOCK, &set, &old);
+		if (write(1, "ready\n", 6) == 6)
+			sigsuspend(&old);
+		sigprocmask(SIG_SETMASK, &old, NULL);
+	} else if (strcmp(what, "idle") == 0) {
+		if (write(1, "ready\n", 6) == 6)
+			for (;;)
+				pause();
+	} else if (strcmp(what, "stdin") == 0) {
+		while ((n = read(0, buf, sizeof(buf))) > 0)
+			if (write(1, buf, (size_t)n) != n)
+				_exit(1);
+	} else if (strcmp(what, "terminal") == 0) {
+		printf("%d %d\n", isatty(0), tcgetpgrp(0) == getpgrp());
+		fflush(stdout);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		leak_direct(100);
+	leak_chain();
+	keep();
+	wipe();
+	for (i = 1; i < argc; i++)
+		act(argv, argv[i]);
+	return 0;
+}

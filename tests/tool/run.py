@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""`stele run` and `stele leaks PID` with the library itself: the program does not notice, its status is the
+tool's, every process of it makes a report."""
+import glob
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+from common import BUILD, HERE, LIBRARY, TOOL, compile_c, directory, done, ok, plan_skip, same, stele
+
+known = subprocess.run(["true"], env={**os.environ, "LD_PRELOAD": LIBRARY, "STELE_CONF": "help"}, capture_output=True,
+                       text=True, check=False).stderr
+if not re.search(r"^(stele: )?leak_output\b", known, re.M):
+    plan_skip("the library does not report leaks")
+
+d = directory()
+prog = compile_c(os.path.join(d, "prog"), "-g", "-O1", "-fno-builtin", os.path.join(HERE, "run.c"))
+environment = {**os.environ, "STELE_LIB": LIBRARY, "TMPDIR": d}
+environment.pop("STELE_CONF", None)
+environment.pop("LD_PRELOAD", None)
+
+
+def run(*args, **options):
+    options.setdefault("env", environment)
+    return stele("run", *args, **options)
+
+
+def leaks(path):
+    """What is lost, by kind, blocks, bytes and the function that called malloc."""
+    return [(r["kind"], r["blocks"], r["bytes"], r["stack"][:2]) for r in json.load(open(path))["leaks"]
+            if r["kind"] in ("direct", "indirect", "possible")]
+
+
+LOST = [("direct", 3, 300, ["leak_direct", "main"]), ("indirect", 4, 192, ["make", "leak_chain"]),
+        ("direct", 1, 48, ["make", "leak_chain"])]
+out = os.path.join(d, "x.json")
+
+# ---- reports ----
+
+result = run(prog)
+ok(result.returncode == 0 and result.stdout == "" and
+   re.match(r"stele: prog, pid \d+, at exit, after \S+ \S+: 540 B lost in 8 blocks\n", result.stderr) and
+   "directly lost: 300 bytes in 3 blocks" in result.stderr and
+   "    leak_direct (run.c:" in result.stderr, "without options: a text on stderr", result)
+result = run("--leaks", "-o", out, "--", prog)
+same((result.returncode, result.stdout, result.stderr), (0, "", ""), "-o FILE: nothing but the file")
+same(leaks(out), LOST, "its leaks")
+held = sorted((r["bytes"], r["stack"][0], r["root"]) for r in json.load(open(out))["leaks"] if r["kind"] == "reachable")
+same(held[1], (48, "make", "global kept in prog"), "what is reachable, and its root")
+same((held[0][0], held[0][1]), (6, "strdup"), "libc's strdup is the caller of malloc")
+for suffix, start in ((".html", b"<!DOCTYPE html>"), (".folded", b"main;"), (".pb.gz", b"\x1f\x8b"),
+                      (".heap", b"heap profile: "), (".txt", b"stele: prog"), (".anything", b"stele-snapshot 1\n")):
+    path = os.path.join(d, "x" + suffix)
+    run("-o", path, prog)
+    ok(os.path.exists(path) and open(path, "rb").read().startswith(start), f"-o FILE{suffix}")
+same(stele("leaks", "--folded", os.path.join(d, "x.anything")).stdout,
+     "main;leak_direct 300\nmain;leak_chain;make 192\nmain;leak_chain;make 48\n", "a snapshot can be reported later")
+run("--list", "-o", out, prog)
+same(sorted((r["inuse_blocks"], r["stack"][0]) for r in json.load(open(out))["profile"] if "main" in r["stack"]),
+     [(1, "make"), (1, "strdup"), (3, "leak_direct"), (5, "make")], "--list: everything that was not freed")
+
+# ---- the program's end is the tool's ----
+
+for how, status in (("exit=7", 7), ("exit=255", 255), ("abort", -signal.SIGABRT), ("raise=15", -15),
+                    ("raise=11", -11), ("raise=9", -9), ("_exit", 0)):
+    result = run("-o", out, prog, how)
+    same(result.returncode, status, f"status: {how}")
+    if how != "raise=9":
+        same(leaks(out), LOST, f"leaks: {how}")
+result = run(os.path.join(d, "nosuch"))
+same((result.returncode, result.stderr), (127, f"stele: {d}/nosuch: No such file or directory\n"), "no such program")
+result = run(d)
+same((result.returncode, result.stderr), (126, f"stele: {d}: Permission denied\n"), "not a program")
+result = run("-o", d + "/no/such.json", "touch", d + "/ran")
+ok(result.returncode == 1 and not os.path.exists(d + "/ran"), "an output that cannot be written: nothing is run", result)
+same(run("--leak-exit-code=9", prog).returncode, 9, "--leak-exit-code")
+same(run("--leak-exit-code=9", prog, "exit=3").returncode, 3, "a failure comes before --leak-exit-code")
+rules = os.path.join(d, "rules")
+with open(rules, "w") as f:
+    f.write("leak:leak_direct\nleak:leak_chain\n")
+same(run("--leak-exit-code=9", "--suppress=" + rules, prog).returncode, 0, "suppressed leaks do not count")
+same(run("--leak-exit-code=9", "--show=possible", prog).returncode, 0, "nor those that are not to be shown")
+same(run("--leak-exit-code=9", "true").returncode, 0, "a program without leaks")
+
+# ---- children ----
+
+
+def outputs():
+    found = {os.path.basename(p): p for p in glob.glob(d + "/y*.json")}
+    return found
+
+
+run("-o", d + "/y.json", prog, "fork")
+found = outputs()
+child = [p for name, p in found.items() if re.fullmatch(r"y\.\d+\.json", name)]
+ok(len(found) == 2 and len(child) == 1, "fork: a file for each process", list(found))
+same(leaks(d + "/y.json"), LOST, "fork: the parent's report is its own")
+ok(child and ("direct", 1, 7, ["leak_direct", "act"]) in leaks(child[0]), "fork: and the child's",
+   child and leaks(child[0]))
+ok(child and json.load(open(child[0]))["process"]["ppid"] == json.load(open(d + "/y.json"))["process"]["pid"],
+   "fork: parent and child")
+for path in found.values():
+    os.unlink(path)
+run("-o", d + "/y.json", "sh", "-c", f"exec {prog}")
+ok(os.path.exists(d + "/y.json") and leaks(d + "/y.json") == LOST, "exec: FILE is what the process became", list(outputs()))
+for path in outputs().values():
+    os.unlink(path)
+
+# ---- the program's environment, input and signals ----
+
+same(run("-o", out, prog, "stdin", input="some text\n").stdout, "some text\n", "standard input is the program's")
+result = run("-o", out, "sh", "-c", "echo $LD_PRELOAD; echo $STELE_CONF",
+             env={**environment, "LD_PRELOAD": "/lib/x86_64-linux-gnu/libm.so.6", "STELE_CONF": "top_pad=4096"})
+lines = result.stdout.splitlines()
+ok(lines[0].endswith(":/lib/x86_64-linux-gnu/libm.so.6") and lines[1].startswith("top_pad=4096,leak=exit,"),
+   "LD_PRELOAD and STELE_CONF are added to", result)
+
+
+def start(*args, **options):
+    return subprocess.Popen([TOOL, "run", "-o", out, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env=environment, **options)
+
+
+for sig in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+    p = start(prog, "wait", "exit=5")
+    p.stdout.readline()
+    p.send_signal(sig)
+    text, _ = p.communicate(timeout=60)
+    same((text, p.returncode), ("got the signal\n", 5), f"{sig.name} is passed on")
+p = start(prog, "wait", "exit=6", start_new_session=True)
+p.stdout.readline()
+os.killpg(p.pid, signal.SIGINT)
+text, _ = p.communicate(timeout=60)
+same((text, p.returncode), ("got the signal\n", 6), "Ctrl-C is the program's to handle, once")
+same(leaks(out), LOST, "and the report is made")
+
+
+def on_terminal(keys):
+    """A shell with job control on a terminal of its own; what it printed."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execvpe("bash", ["bash", "--norc", "-i"], {**environment, "PS1": "$ ", "TERM": "dumb"})
+    seen = ""
+
+    def until(text):
+        nonlocal seen
+        end = time.monotonic() + 20
+        while text not in seen and time.monotonic() < end:
+            if not select.select([fd], [], [], 0.2)[0]:
+                continue
+            try:
+                seen += os.read(fd, 4096).decode(errors="replace")
+            except OSError:
+                break
+        there = text in seen
+        seen = seen[seen.index(text) + len(text):] if there else seen
+        return there
+
+    done_keys = 0
+    for wait, key in keys:
+        if key == "\x1a" or key == "\x03":
+            time.sleep(0.5)  # the shell names the job before it is in the foreground
+        if not (until(key) if wait else os.write(fd, key.encode())):
+            break
+        done_keys += 1
+    os.kill(pid, signal.SIGKILL)
+    os.close(fd)
+    os.waitpid(pid, 0)
+    return keys[done_keys:], seen
+
+
+result, seen = on_terminal([(True, "$ "), (False, f"{TOOL} run -o {out} {prog} terminal idle\n"), (True, "1 1"),
+                            (True, "ready"), (False, "\x1a"), (True, "Stopped"), (False, "fg\n"), (True, "idle"),
+                            (False, "\x1a"), (True, "Stopped"), (False, "fg\n"), (True, "idle"), (False, "\x03"),
+                            (True, "$ "), (False, "echo status $?\n"), (True, "status 130")])
+ok(result == [], "a job of a shell: in the foreground, stopped and continued twice, ended by Ctrl-C", f"{result}\n{seen}")
+
+# ---- a running process ----
+
+p = start(prog, "idle")
+p.stdout.readline()
+child = int(subprocess.run(["pgrep", "-P", str(p.pid)], capture_output=True, text=True, check=True).stdout)
+for n in (1, 2):
+    result = stele("leaks", "--json", "-o", d + "/live.json", str(child))
+    same((result.returncode, result.stderr), (0, ""), f"stele leaks PID, time {n}")
+    same(leaks(d + "/live.json"), LOST, "what it has lost until now")
+same(json.load(open(d + "/live.json"))["reason"], "request", "and why it says so")
+p.terminate()
+p.wait(timeout=60)
+same(p.returncode, -signal.SIGTERM, "the process went on meanwhile")
+same(leaks(out), LOST, "and makes its report at the end")
+
+control = {**environment, "LD_PRELOAD": LIBRARY,
+           "STELE_CONF": f"leak=on,leak_control={d}/control.%p,leak_output=answer.%p.%n"}
+p = subprocess.Popen([prog, "idle"], stdout=subprocess.PIPE, env=control, cwd=d)
+p.stdout.readline()
+result = stele("leaks", "--folded", str(p.pid))
+ok(result.stdout.startswith("main;leak_direct 300\n"), "asked through a control file, answers in its own directory", result)
+p.kill()
+p.wait()
+
+
+def refused(message, conf=None, pid=None, preload=False):
+    p = subprocess.Popen(["sleep", "60"], env={**environment, **({"STELE_CONF": conf} if conf else {}),
+                                               **({"LD_PRELOAD": LIBRARY} if preload else {})})
+    time.sleep(0.2)
+    result = stele("leaks", "--timeout=300ms", pid or str(p.pid))
+    ok(result.returncode == 1 and result.stderr == f"stele: {pid or p.pid}: {message}\n" and p.poll() is None,
+       f"stele leaks PID: {message}", result)
+    p.kill()
+    p.wait()
+
+
+refused("there is no such process", pid="999999999")
+refused("it was started without leak=on or leak=exit")
+refused("it was started without leak=on or leak=exit", conf="leak=exit,leak=off")
+refused("it was started without leak_output=: its reports go to its own stderr", conf="leak=on")
+refused("it was started without leak_signal= and leak_control=", conf="leak=on,leak_output=" + out)
+refused("it does not catch signal 61: Stele is not in it", conf="leak=on,leak_signal=61,leak_output=" + out)
+
+# ---- nothing is left behind ----
+
+same(glob.glob(d + "/stele-*"), [], "no directory of snapshots is left")
+found = stele("run", "true", env={**environment, "STELE_LIB": d + "/nosuch.so"})
+same((found.returncode, found.stderr), (1, f"stele: STELE_LIB: {d}/nosuch.so: not a readable file\n"), "STELE_LIB names nothing")
+without = {k: v for k, v in environment.items() if k != "STELE_LIB"}
+ok(os.path.realpath(os.path.join(BUILD, "lib/.libs/libstele.so")) in
+   run("-o", out, "sh", "-c", "echo $LD_PRELOAD", env=without).stdout, "without it the library of the build tree is found")
+done()
