@@ -18,6 +18,7 @@
  */
 #include "life/fork.h"
 
+#include "debug/depot.h"
 #include "life/kswapd.h"
 #include "os/lock.h"
 #include "os/os.h"
@@ -49,6 +50,7 @@ void fork_prepare(void)
 	for_each_cache(c)
 		lock_acquire_for_fork(&c->barn.lock);
 	lock_acquire_for_fork(&budget_lock);
+	lock_acquire_for_fork(&depot_lock);
 	lock_acquire_for_fork(&vmalloc_lock);
 	lock_acquire_for_fork(&vmap_lock);
 	lock_acquire_for_fork(&zone_lock);
@@ -65,6 +67,7 @@ static void release(bool child)
 	lock_after_fork(&zone_lock, child);
 	lock_after_fork(&vmap_lock, child);
 	lock_after_fork(&vmalloc_lock, child);
+	lock_after_fork(&depot_lock, child);
 	lock_after_fork(&budget_lock, child);
 	for_each_cache(c)
 		lock_after_fork(&c->barn.lock, child);

@@ -20,6 +20,7 @@
 
 #include <pthread.h>
 
+#include "debug/capture.h"
 #include "life/fork.h"
 #include "life/kswapd.h"
 #include "observe/stats.h"
@@ -31,6 +32,7 @@
 #include "page/fault.h"
 #include "slab/percpu.h"
 #include "slab/slab.h"
+#include "slab/tracked.h"
 #include "tune/tune.h"
 
 bool life_ready;
@@ -112,7 +114,9 @@ __cold_path bool life_init(void)
 	}
 	if (!life_ready && !foreign_all) {
 		fault_init();
+		track_init();
 		slab_init();
+		tracked_init();
 		percpu_init();
 		store_release(&life_ready, true);
 	}
@@ -140,6 +144,8 @@ static __attribute__((constructor)) void life_start(void)
 	if (tune.stats == STATS_EXIT)
 		keep_stderr();
 	kswapd_init();
+	if (track_any)
+		capture_load();
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 

@@ -30,6 +30,7 @@ enum lock_rank {
 	RANK_CACHE,	/* slab/slab.c: one cache's slab lists (one at a time) */
 	RANK_BARN,	/* slab/barn.c: one cache's barn (one at a time) */
 	RANK_BUDGET,	/* slab/budget.c: what is charged to whom */
+	RANK_DEPOT,	/* debug/stack.c: entering a stack */
 	RANK_VMALLOC,	/* page/vmalloc.c: the table of mappings */
 	RANK_VMAP,	/* page/vmap.c: the tree of virtual areas */
 	RANK_ZONE,	/* page/zone.c: the pages of all zones */

@@ -55,6 +55,18 @@ bool os_nothing_swapped(void);
 /* Copy from any address, also one that is not mapped or not readable: -EFAULT. */
 int os_peek(const void *addr, void *to, size_t len);
 
+/* May a word at @addr be read now? Changes nothing; any address will do. */
+bool os_readable(const void *addr);
+
+/*
+ * Where the calling thread's own stack ends (frames lie below); 0: not known. An
+ * expectation: to be checked page by page.
+ */
+uintptr_t os_stack_top(void);
+
+/* Milliseconds of a clock that only rises, some ms coarse and cheap to read. */
+uint64_t os_now_ms(void);
+
 /*
  * rseq fences: os_fence_init() announces the intent once per process (and
  * again in a fork child); os_fence(cpu) returns when no thread is inside a

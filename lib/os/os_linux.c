@@ -153,6 +153,27 @@ int os_peek(const void *addr, void *to, size_t len)
 	return 0;
 }
 
+/* An invalid request is refused only after its argument has been read. */
+bool os_readable(const void *addr)
+{
+	return raw_syscall(SYS_rt_sigprocmask, -1, addr, NULL, sizeof(uint64_t)) != -EFAULT;
+}
+
+uintptr_t os_stack_top(void)
+{
+	if (raw_syscall(SYS_gettid, 0, 0, 0, 0) != os_pid())
+		return (uintptr_t)__builtin_thread_pointer();
+	return &__libc_stack_end ? (uintptr_t)__libc_stack_end : 0;
+}
+
+uint64_t os_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
 int os_fence_init(void)
 {
 	return (int)raw_syscall(SYS_membarrier, FENCE_RSEQ_REGISTER, 0, 0, 0);

@@ -26,12 +26,14 @@ struct region;
 
 struct hit {
 	size_t size_limit;	/* malloc serves smaller requests */
+	size_t free_limit;	/* free serves smaller ones where it is told the size */
 	size_t pages;		/* window.pages, or 0 */
 	uint8_t *map;		/* window.map */
 	uintptr_t base;		/* window.base */
 	ptrdiff_t area;		/* this thread's rseq area, from its pointer */
 	ptrdiff_t number;	/* ditto: the CPU number or mm_cid to use */
 	uint32_t gfp_limit;	/* caches serve smaller flags words; 0: closed */
+	bool sampling;		/* malloc's slow path may use sequences as the hit path does */
 	uint8_t class[HIT_SIZES + 1];	/* size -> class */
 
 	/* Never NULL in use: the empty region where a CPU has none, or is stopped. */

@@ -93,8 +93,10 @@ static void describe(pfn_t pfn, size_t npages, unsigned class, struct page **pag
 {
 	*page = page_of(pfn);
 	(*page)->npages = (uint32_t)npages;
-	if (class == CLASS_LARGE)
+	if (class == CLASS_LARGE) {
+		(*page)->words[0] = (*page)->words[1] = 0;
 		store_release(&(*page)->state, PG_LARGE);
+	}
 	if (class != CLASS_NONE)
 		set_class(pfn, class == CLASS_LARGE ? 1 : npages, class);
 }

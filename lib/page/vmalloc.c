@@ -31,14 +31,18 @@ static_assert(sizeof(struct vm_area) == 16, "tables are whole pages");
 
 #define NR_FREED	64
 #define FIRST_CAPACITY	(PAGE_SIZE / sizeof(struct vm_area))
+static_assert(sizeof(struct vm_area) == sizeof(struct vm_tag), "both fill their pages");
 
 static struct {
 	struct vm_area *slots;	/* NULL: nothing was mapped yet */
+	struct vm_tag *tags;	/* beside the slots; NULL: not kept */
 	size_t capacity;	/* power of two */
 	struct vmalloc_stats stats;
 	uintptr_t freed[NR_FREED];	/* the latest, for reports */
 	unsigned next_freed;
 } table;
+
+static bool keep_tags;
 
 struct lock vmalloc_lock = LOCK_INIT(RANK_VMALLOC);
 
@@ -59,13 +63,20 @@ static struct vm_area *find(uintptr_t addr)
 	return NULL;
 }
 
-static void insert(struct vm_area a)
+static struct vm_tag tag_of(const struct vm_area *a)
+{
+	return table.tags ? table.tags[a - table.slots] : (struct vm_tag){ 0 };
+}
+
+static void insert(struct vm_area a, struct vm_tag tag)
 {
 	size_t i = home(a.addr);
 
 	while (table.slots[i].addr)
 		i = (i + 1) & (table.capacity - 1);
 	table.slots[i] = a;
+	if (table.tags)
+		table.tags[i] = tag;
 }
 
 static void erase(struct vm_area *a)
@@ -80,10 +91,20 @@ static void erase(struct vm_area *a)
 		/* Move back only what the hole cuts off from its home. */
 		if (((i - home(table.slots[i].addr)) & mask) >= ((i - hole) & mask)) {
 			table.slots[hole] = table.slots[i];
+			if (table.tags)
+				table.tags[hole] = table.tags[i];
 			hole = i;
 		}
 	}
 	table.slots[hole].addr = 0;
+}
+
+static void free_table(struct vm_area *slots, struct vm_tag *tags, size_t capacity)
+{
+	if (slots)
+		page_free_meta(slots, capacity * sizeof(*slots) / PAGE_SIZE);
+	if (tags)
+		page_free_meta(tags, capacity * sizeof(*tags) / PAGE_SIZE);
 }
 
 /* Room for one more at a load of 3/4; false: no memory for the table. */
@@ -91,22 +112,32 @@ static bool reserve(void)
 {
 	size_t old_capacity = table.capacity;
 	struct vm_area *old = table.slots, *slots;
+	struct vm_tag *old_tags = table.tags, *tags = NULL;
 	size_t capacity = old ? 2 * old_capacity : FIRST_CAPACITY;
 
 	if (old && table.stats.count + 1 <= old_capacity / 4 * 3)
 		return true;
 	slots = page_alloc_meta(capacity * sizeof(*slots) / PAGE_SIZE);
-	if (!slots)
+	if (slots && keep_tags)
+		tags = page_alloc_meta(capacity * sizeof(*tags) / PAGE_SIZE);
+	if (!slots || (keep_tags && !tags)) {
+		free_table(slots, tags, capacity);
 		return false;
+	}
 	table.slots = slots;
+	table.tags = tags;
 	table.capacity = capacity;
 	for (size_t i = 0; i < old_capacity; i++) {
 		if (old[i].addr)
-			insert(old[i]);
+			insert(old[i], old_tags ? old_tags[i] : (struct vm_tag){ 0 });
 	}
-	if (old)
-		page_free_meta(old, old_capacity * sizeof(*old) / PAGE_SIZE);
+	free_table(old, old_tags, old_capacity);
 	return true;
+}
+
+void vmalloc_keep_tags(void)
+{
+	keep_tags = true;
 }
 
 bool vmalloc_allowed(void)
@@ -154,7 +185,7 @@ static bool enter(struct vm_area a)
 	/* A table that cannot grow is good until it is nearly full. */
 	ok = reserve() || (table.slots && table.stats.count + 1 < table.capacity);
 	if (ok) {
-		insert(a);
+		insert(a, (struct vm_tag){ 0 });
 		count_area(1, a.len);
 	}
 	lock_release(&vmalloc_lock);
@@ -166,7 +197,7 @@ static bool enter(struct vm_area a)
  * entry is out of the table but still counted, so that there is a slot for it when
  * it comes back.
  */
-static struct vm_area detach(const void *addr, bool for_good)
+static struct vm_area detach(const void *addr, bool for_good, struct vm_tag *tag)
 {
 	struct vm_area *at, a = { 0 };
 
@@ -174,6 +205,7 @@ static struct vm_area detach(const void *addr, bool for_good)
 	at = find((uintptr_t)addr);
 	if (at) {
 		a = *at;
+		*tag = tag_of(at);
 		erase(at);
 	}
 	if (at && for_good) {
@@ -184,10 +216,10 @@ static struct vm_area detach(const void *addr, bool for_good)
 	return a;
 }
 
-static void attach(struct vm_area a, size_t old_len)
+static void attach(struct vm_area a, struct vm_tag tag, size_t old_len)
 {
 	lock_acquire(&vmalloc_lock);
-	insert(a);
+	insert(a, tag);
 	table.stats.bytes += a.len - old_len;
 	table.stats.max_bytes = MAX(table.stats.max_bytes, table.stats.bytes);
 	lock_release(&vmalloc_lock);
@@ -264,6 +296,42 @@ size_t vmalloc_size(const void *addr)
 	return len;
 }
 
+bool vmalloc_set_tag(const void *addr, const struct vm_tag *tag)
+{
+	struct vm_area *a;
+
+	lock_acquire(&vmalloc_lock);
+	a = find((uintptr_t)addr);
+	if (a && table.tags)
+		table.tags[a - table.slots] = *tag;
+	lock_release(&vmalloc_lock);
+	return a;
+}
+
+bool vmalloc_tag(const void *addr, struct vm_tag *tag)
+{
+	struct vm_area *a;
+
+	lock_acquire(&vmalloc_lock);
+	a = find((uintptr_t)addr);
+	if (a)
+		*tag = tag_of(a);
+	lock_release(&vmalloc_lock);
+	return a;
+}
+
+bool vmalloc_walk(bool (*fn)(void *addr, size_t len, struct vm_tag *tag, void *arg), void *arg)
+{
+	for (size_t i = 0; i < table.capacity; i++) {
+		struct vm_area *a = &table.slots[i];
+
+		if (a->addr && !fn((void *)a->addr, a->len,
+				   table.tags ? &table.tags[i] : NULL, arg))
+			return false;
+	}
+	return true;
+}
+
 void *vmalloc_block_of(const void *addr, size_t *size)
 {
 	void *block = NULL;
@@ -292,7 +360,8 @@ bool vmalloc_was_freed(const void *addr)
 
 bool vmalloc_free(void *addr)
 {
-	struct vm_area a = detach(addr, true);
+	struct vm_tag tag;
+	struct vm_area a = detach(addr, true, &tag);
 
 	if (!a.addr)
 		return false;
@@ -329,15 +398,16 @@ void *vmalloc_resize(void *addr, size_t size)
 {
 	size_t len = ALIGN_UP(size, os_page_size()), old_len;
 	struct vm_area a = { 0 };
+	struct vm_tag tag = { 0 };
 	bool done;
 
 	if (len >= size)
-		a = detach(addr, false);
+		a = detach(addr, false, &tag);
 	if (!a.addr)
 		return NULL;
 	old_len = a.len;
 	done = remap(&a, len);
-	attach(a, old_len);
+	attach(a, tag, old_len);
 	return done ? (void *)a.addr : NULL;
 }
 

@@ -17,6 +17,7 @@
 #include "page/page.h"
 #include "slab/kmalloc.h"
 #include "slab/percpu_rseq.h"
+#include "slab/tracked.h"
 
 /* malloc.c: medium sizes, and whatever the sheaf did not have. */
 void *malloc_miss(size_t size);
@@ -33,6 +34,24 @@ static __force_inline void *hit_malloc(size_t size)
 miss:
 #endif
 	return malloc_miss(size);
+}
+
+/*
+ * One object while blocks are being sampled, when the paths above are closed; NULL:
+ * a miss.
+ */
+static __force_inline void *unsampled_pop(unsigned class __unused_arg)
+{
+#ifdef HAVE_RSEQ
+	if (likely(hit.sampling)) {
+		void *p;
+
+		rseq_hit_pop(class, p, miss);
+		return p;
+	}
+miss:
+#endif
+	return NULL;
 }
 
 static __force_inline void hit_free(void *p)
@@ -56,7 +75,7 @@ static __force_inline void hit_free_sized(void *p, size_t size)
 #ifdef HAVE_RSEQ
 	size_t i = ((uintptr_t)p - hit.base) >> PAGE_SHIFT;
 
-	if (likely(i < hit.pages && size < hit.size_limit)) {
+	if (likely(i < hit.pages && size < hit.free_limit)) {
 		barrier();
 
 		unsigned class = hit.map[i];

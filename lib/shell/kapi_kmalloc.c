@@ -99,7 +99,7 @@ static void *resize(void *p, size_t size, stele_gfp_t gfp, const char *call, con
 	if (size > SIZE_MAX_SLAB && size > have && size <= PTRDIFF_MAX - PAGE_SIZE &&
 	    gfp & STELE_GFP_DIRECT_RECLAIM && !(gfp & (STELE_GFP_ACCOUNT | STELE_GFP_ZERO |
 						       STELE_GFP_NOFAIL))) {
-		q = krealloc(p, size);
+		q = unlikely(track_any) ? tracked_realloc(p, size) : krealloc(p, size);
 		if (q)
 			return q;
 	}

@@ -11,11 +11,41 @@
 
 static __cold_path void *first_malloc(size_t size)
 {
-	return life_init() ? kmalloc(size) : life_other_alloc(size, 1, false);
+	return life_init() ? malloc_miss(size) : life_other_alloc(size, 1, false);
+}
+
+/* The distance to the next sample is used up. */
+static __noinline void *malloc_sample(size_t size)
+{
+	return sample_take(size) ? tracked_malloc(size) : kmalloc(size);
+}
+
+/* Where blocks have records, or a few of them: what the hit path below is not for. */
+static __noinline void *malloc_recorded(size_t size)
+{
+	void *p;
+
+	if (track_on || sample_due(size))
+		return tracked_malloc(size);
+	p = size <= SIZE_MAX_SLAB ? unsampled_pop(size_class(size)) : NULL;
+	return likely(p) ? p : kmalloc(size);
 }
 
 __noinline void *malloc_miss(size_t size)
 {
+#ifdef HAVE_RSEQ
+	/* While some are sampled, all come this way: count, and hit all the same. */
+	if (hit.sampling && likely(size <= HIT_SIZES)) {
+		void *p;
+
+		if (sample_down(size))
+			return malloc_sample(size);
+		rseq_hit_pop(hit.class[size], p, miss);
+		return p;
+	}
+#endif
+	if (unlikely(track_any))
+		return malloc_recorded(size);
 #ifdef HAVE_RSEQ
 	/* Medium sizes hit too; small ones that come here have missed already. */
 	if (size > HIT_SIZES && size <= SIZE_MAX_SLAB && hit.size_limit > HIT_SIZES &&
@@ -42,8 +72,18 @@ __public void free(void *p)
 
 static __noinline void *calloc_miss(size_t bytes)
 {
-	if (likely(READ_ONCE(life_ready)) || life_init())
+	if (unlikely(track_any)) {
+		void *p;
+
+		if (track_on || sample_due(bytes))
+			return tracked_calloc(bytes);
+		p = bytes <= SIZE_MAX_SLAB ? unsampled_pop(size_class(bytes)) : NULL;
+		return likely(p) ? memset(p, 0, bytes) : kzalloc(bytes);
+	}
+	if (likely(READ_ONCE(life_ready)))
 		return kzalloc(bytes);
+	if (life_init())
+		return calloc_miss(bytes);
 	return life_other_alloc(bytes, 1, true);
 }
 
@@ -81,6 +121,8 @@ __public void *realloc(void *p, size_t size)
 	}
 	if (unlikely(!READ_ONCE(life_ready)) && !life_init())
 		return life_other_realloc(p, size);
+	if (unlikely(track_any))
+		return tracked_realloc(p, size);
 	return krealloc(p, size);
 }
 

@@ -11,6 +11,15 @@
 
 static void *aligned(size_t size, size_t align)
 {
+	if (unlikely(track_any)) {
+		void *p = NULL;
+
+		if (track_on || sample_due(size))
+			return tracked_aligned(size, align);
+		if (align <= PAGE_SIZE && MAX(size, align) <= SIZE_MAX_SLAB)
+			p = unsampled_pop(size_class_aligned(size, align));
+		return likely(p) ? p : kmalloc_aligned(size, align);
+	}
 #ifdef HAVE_RSEQ
 	if (hit.size_limit > HIT_SIZES && align <= PAGE_SIZE && size <= SIZE_MAX_SLAB &&
 	    MAX(size, align) < READ_ONCE(tune.mmap_threshold)) {
@@ -21,8 +30,11 @@ static void *aligned(size_t size, size_t align)
 	}
 miss:
 #endif
-	if (unlikely(!READ_ONCE(life_ready)) && !life_init())
-		return life_other_alloc(size, align, false);
+	if (unlikely(!READ_ONCE(life_ready))) {
+		if (!life_init())
+			return life_other_alloc(size, align, false);
+		return aligned(size, align);
+	}
 	return kmalloc_aligned(size, align);
 }
 

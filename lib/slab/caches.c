@@ -21,6 +21,7 @@
 
 #include "base/bits.h"
 #include "base/fmt.h"
+#include "debug/track.h"
 #include "slab/barn.h"
 #include "slab/percpu.h"
 
@@ -103,6 +104,7 @@ void slab_init(void)
 
 		cache_set(c, class_size(class), SHEAF_MAX);
 		c->size = (uint32_t)class_size(class);
+		c->tracked = track_on;
 		fmt_print(c->name, sizeof(c->name), "kmalloc-%u", c->size);
 	}
 }

@@ -27,6 +27,7 @@
 #include "slab/percpu.h"
 #include "slab/pressure.h"
 #include "slab/slab.h"
+#include "slab/tracked.h"
 
 #define ROUNDS_MAX	16	/* without NOFAIL */
 #define IDLE_MAX	4	/* of these, rounds in a row that RETRY_MAYFAIL may gain nothing */
@@ -212,7 +213,7 @@ static __cold_path void *reclaim_and_retry(const struct request *r, stele_gfp_t 
 	return p ? p : fail(r, gfp);
 }
 
-void *gfp_alloc_plain(const struct request *r, stele_gfp_t gfp)
+static void *alloc_unrecorded(const struct request *r, stele_gfp_t gfp)
 {
 	void *p;
 
@@ -236,6 +237,16 @@ void *gfp_alloc_plain(const struct request *r, stele_gfp_t gfp)
 	if (was_refused(r) && !(gfp & STELE_GFP_NOFAIL))
 		return fail(r, gfp);
 	return reclaim_and_retry(r, gfp);
+}
+
+void *gfp_alloc_plain(const struct request *r, stele_gfp_t gfp)
+{
+	void *p = alloc_unrecorded(r, gfp);
+
+	/* A block of kmalloc's: malloc's way is not the only one to them. */
+	if (unlikely(track_on) && p && !r->cache && !r->ops)
+		tracked_record(p, r->size, gfp & STELE_GFP_DIRECT_RECLAIM);
+	return p;
 }
 
 void *gfp_alloc(const struct request *r, stele_gfp_t gfp)

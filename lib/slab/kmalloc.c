@@ -30,6 +30,7 @@
 #include "slab/percpu.h"
 #include "slab/pressure.h"
 #include "slab/slab.h"
+#include "slab/tracked.h"
 #include "tune/tune.h"
 #include "stele/slab.h"
 
@@ -93,6 +94,11 @@ static inline bool is_small(size_t size)
 	       likely(size < READ_ONCE(tune.mmap_threshold) || !vmalloc_allowed());
 }
 
+bool kmalloc_is_small(size_t size)
+{
+	return is_small(size);
+}
+
 static void *alloc_large(size_t size, size_t align, bool zero)
 {
 	void *p;
@@ -130,6 +136,16 @@ void *kmalloc_try(size_t size, size_t align, bool zero, unsigned how)
 static inline bool fails(size_t size)
 {
 	return unlikely(READ_ONCE(fault_malloc)) && slab_should_fail(size, true);
+}
+
+void *kmalloc_in(struct kmem_cache *c)
+{
+	void *p;
+
+	if (fails(c->size))
+		return failed();
+	p = class_alloc(c->class);
+	return likely(p) ? perturbed(p) : NULL;
 }
 
 void *kmalloc(size_t size)
@@ -239,7 +255,7 @@ static __noinline void free_other(void *p, unsigned class)
 	errno = saved;
 }
 
-void kfree(void *p)
+void kfree_plain(void *p)
 {
 	unsigned class = class_of(p);
 
@@ -259,13 +275,22 @@ void kfree(void *p)
 		class_flush(class, p);
 }
 
+void kfree(void *p)
+{
+	if (unlikely(track_any))
+		tracked_free(p);
+	else
+		kfree_plain(p);
+}
+
 /* How many of them, from the first on, may go back as one. */
 static size_t same_class(void **p, size_t n)
 {
 	unsigned class = class_of(p[0]);
 	size_t same = 1;
 
-	if (class == CLASS_NONE || class == CLASS_LARGE || kmem_caches[class].ops || tune.perturb)
+	if (class == CLASS_NONE || class == CLASS_LARGE || kmem_caches[class].ops || tune.perturb ||
+	    track_any)
 		return 1;
 	while (same < n && class_of(p[same]) == class)
 		same++;
@@ -290,6 +315,7 @@ void kfree_quiet(void *p)
 {
 	unsigned class = class_of(p);
 	struct kmem_cache *c = &kmem_caches[class];
+	struct track record = { 0 };
 
 	if (is_no_block(p) || boot_owns(p))
 		return;
@@ -297,9 +323,14 @@ void kfree_quiet(void *p)
 	if (class != CLASS_NONE && class != CLASS_LARGE && !(c->ops && c->ops->give_back)) {
 		if (unlikely(!is_object(class, p)))
 			bad_pointer("free", p);
+		if (unlikely(c->tracked))
+			record = tracked_take(p);
 		if (percpu_push_how(class, p, true) || barn_put(c, &p, 1, false) ||
 		    slab_try_free(c, &p, 1))
 			return;
+		/* kfree() will look at it. */
+		if (unlikely(c->tracked))
+			tracked_put(p, record);
 	}
 	deferred_free(&p, 1);
 }
@@ -313,6 +344,9 @@ static bool size_fits(const void *p, size_t size, size_t align)
 	/* realloc leaves room, above and below. */
 	if (class == CLASS_LARGE)
 		return size <= large_size(p) && bytes_pages(size) >= large_size(p) / PAGE_SIZE / 2;
+	/* Sampled blocks lie in larger objects; their records know better. */
+	if (class > NR_SIZE_CLASSES)
+		return size <= kmem_caches[class].size;
 	/* What realloc left in place is smaller than its class suggests. */
 	return size <= kmem_caches[class].usable &&
 	       (size_class_aligned(size, align) == class ||
@@ -340,7 +374,7 @@ static void *move(void *p, size_t size, size_t have)
 	if (!q)
 		return NULL;
 	memcpy(q, p, MIN(size, have));
-	kfree(p);
+	kfree_plain(p);
 	return q;
 }
 

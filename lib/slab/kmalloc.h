@@ -11,6 +11,8 @@
 
 #include "base/compiler.h"
 
+struct kmem_cache;
+
 void *kmalloc(size_t size);
 /* @size zeroed bytes. */
 void *kzalloc(size_t size);
@@ -25,6 +27,15 @@ void kfree_quiet(void *p);
 void kfree_sized(void *p, size_t size, size_t align);
 /* NULL: no memory, the block is as it was. @size != 0, @p != NULL. */
 void *krealloc(void *p, size_t size);
+/*
+ * As kfree, and leaves the block's record alone. Those above that allocate write
+ * none either: slab/tracked.h has the ones that do.
+ */
+void kfree_plain(void *p);
+/* Is a request of @size bytes served by a slab? */
+bool kmalloc_is_small(size_t size);
+/* One object of a cache without sheaves. */
+void *kmalloc_in(struct kmem_cache *c);
 /* Bytes that may be used. 0 for NULL. */
 size_t ksize(const void *p);
 

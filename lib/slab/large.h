@@ -3,7 +3,14 @@
 #ifndef STELE_SLAB_LARGE_H
 #define STELE_SLAB_LARGE_H
 
-#include "base/compiler.h"
+#include "debug/track.h"
+#include "page/page.h"
+
+/* The record of a run lies in the descriptor of its first page; zero at first. */
+static inline struct track *large_track(struct page *page)
+{
+	return (struct track *)page->words;
+}
 
 /* @align in bytes, a power of two; @how: enum alloc_flags. NULL: no memory. */
 void *large_alloc(size_t size, size_t align, bool zero, unsigned how);

@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "debug/track.h"
 #include "os/os.h"
 #include "page/section.h"
 #include "slab/gfp.h"
@@ -161,12 +162,14 @@ void percpu_init(void)
 static void update_hit(void)
 {
 	bool open = by_mm_cid && !READ_ONCE(vfork_depth) && !tune.perturb &&
-		    !READ_ONCE(fault_armed);
-
+		    !READ_ONCE(fault_armed) && !track_on;
 	/* What mmap_threshold wants mapped must not hit. */
-	WRITE_ONCE(hit.size_limit,
-		   open ? MIN((uint64_t)HIT_SIZES + 1, READ_ONCE(tune.mmap_threshold)) : 0);
+	uint64_t threshold = READ_ONCE(tune.mmap_threshold);
+
+	WRITE_ONCE(hit.free_limit, open ? MIN((uint64_t)HIT_SIZES + 1, threshold) : 0);
+	WRITE_ONCE(hit.size_limit, track_sampling ? 0 : hit.free_limit);
 	WRITE_ONCE(hit.gfp_limit, open ? GFP_HIT + 1 : 0);
+	WRITE_ONCE(hit.sampling, track_sampling && open && threshold > SIZE_MAX_SLAB);
 	window_close(!open);
 }
 

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "debug/track.h"
 #include "os/bug.h"
 #include "os/thread.h"
 #include "page/section.h"
@@ -95,6 +96,11 @@ static uint64_t tail_bits(const struct kmem_cache *c)
 	return c->objects % 64 ? ~0ull << c->objects % 64 : 0;
 }
 
+static size_t tracks_pages(const struct kmem_cache *c)
+{
+	return bytes_pages(c->objects * sizeof(struct track));
+}
+
 static bool makes_objects(const struct kmem_cache *c)
 {
 	return c->ops && c->ops->make;
@@ -114,6 +120,14 @@ static struct slab *slab_new(struct kmem_cache *c, unsigned how)
 
 	if (!base)
 		return NULL;
+	if (c->tracked) {
+		*slab_tracks(c, s) = page_alloc_meta(tracks_pages(c));
+		if (!*slab_tracks(c, s)) {
+			page_set_class(base, npages, CLASS_NONE);
+			page_free(base, npages, 0);
+			return NULL;
+		}
+	}
 	s->order = c->order;
 	s->class = c->class;
 	s->bucket = BUCKET_FULL;	/* on no list yet */
@@ -126,7 +140,8 @@ static struct slab *slab_new(struct kmem_cache *c, unsigned how)
 	slab_bitmap(s)[slab_words(c) - 1] = tail_bits(c);
 	if (makes_objects(c))
 		memset(made_bitmap(c, s), 0, slab_words(c) * sizeof(uint64_t));
-	s->state = PG_SLAB;
+	/* A walker of all slabs looks at no other. */
+	store_release(&s->state, PG_SLAB);
 	return s;
 }
 
@@ -151,6 +166,8 @@ static void slab_destroy(struct kmem_cache *c, struct slab *s)
 	/* Leave no state behind in descriptors that held the bitmap. */
 	slab_bitmap(s)[slab_words(c) - 1] = 0;
 	s->cache = NULL;
+	if (c->tracked)
+		page_free_meta(*slab_tracks(c, s), tracks_pages(c));
 	if (unlikely(s->purged))
 		page_free_mapped(base, npages, bits_span(0, written) & ~s->purged, s->purged);
 	else

@@ -39,6 +39,7 @@ enum {
 };
 
 struct kmem_cache;
+struct track;
 
 /*
  * What some caches want done with their objects; any member may be NULL. No
@@ -88,7 +89,8 @@ struct kmem_cache {
 	uint8_t order, class;
 	uint16_t batch;			/* objects moved at a time */
 	uint16_t sheaf_max;		/* largest capacity of a sheaf */
-	char name[18];			/* cut short where it does not fit */
+	bool tracked;			/* its slabs have records */
+	char name[17];			/* cut short where it does not fit */
 	uint32_t usable;		/* of an object's size: what the program may use */
 	uint32_t link;			/* offset of a word that free objects may be linked by */
 	const struct cache_ops *ops;	/* NULL: nothing to be done */
@@ -110,6 +112,18 @@ struct kmem_cache {
 
 	struct barn barn __cacheline;
 };
+
+/*
+ * The records of a tracked cache's objects: in the last word of the last
+ * descriptor, which bitmaps do not reach.
+ */
+static inline struct track **slab_tracks(const struct kmem_cache *c, struct slab *s)
+{
+	return (struct track **)(s + (1ul << c->order)) - 1;
+}
+static_assert((PAGE_SIZE << SLAB_ORDER_MIN) / SIZE_STEP / 8 + sizeof(struct track *) <=
+		      ((1u << SLAB_ORDER_MIN) - 1) * sizeof(struct page),
+	      "both fit behind the first descriptor");
 
 extern struct kmem_cache kmem_caches[NR_CLASSES];
 extern struct lock caches_lock;		/* to open and close further caches */

@@ -36,6 +36,9 @@ enum percpu_choice { PERCPU_AUTO, PERCPU_LOCKED, PERCPU_RSEQ };
 enum thp_choice { THP_DEFAULT, THP_ALWAYS, THP_NEVER };
 enum oom_choice { OOM_NULL, OOM_REPORT, OOM_ABORT };
 enum stats_choice { STATS_OFF, STATS_EXIT };
+enum leak_choice { LEAK_OFF, LEAK_EXIT, LEAK_ON };
+enum unwind_choice { UNWIND_AUTO, UNWIND_FP, UNWIND_LIBUNWIND, UNWIND_NONE };
+enum free_stacks_choice { FREE_STACKS_OFF, FREE_STACKS_ON };
 
 struct tunable {
 	const char *name;

@@ -51,6 +51,7 @@ struct fake {
 	size_t pool;			/* bytes of huge pages that os_map_huge may take */
 	const char *file;		/* what os_read_file finds; NULL: nothing */
 	uint64_t clock;			/* milliseconds */
+	uintptr_t stack_top;		/* 0: not known */
 	bool remap_moves;		/* mremap never grows in place */
 	void (*before_sbrk)(intptr_t delta);	/* runs once, then is NULL */
 

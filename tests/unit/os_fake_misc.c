@@ -53,6 +53,23 @@ int os_peek(const void *addr, void *to, size_t len)
 	return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == (ssize_t)len ? 0 : -EFAULT;
 }
 
+bool os_readable(const void *addr)
+{
+	char c;
+
+	return !os_peek(addr, &c, 1);
+}
+
+uintptr_t os_stack_top(void)
+{
+	return fake.stack_top;
+}
+
+uint64_t os_now_ms(void)
+{
+	return fake.clock;
+}
+
 /* No thread of this machine has a registration: the locked slots are the way. */
 bool os_rseq_area(ptrdiff_t *offset __unused_arg, bool *mm_cid __unused_arg)
 {

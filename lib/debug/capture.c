@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Capturing a stack.
+ *
+ * 1. The memo, else a walk by rules, else (unwind=libunwind) a library. A walk
+ *    enters what it found in the depot and in the memo.
+ *
+ * 2. Desks. A capture needs a memo and room for a walk: a desk has both. Some
+ *    threads own one, and enter it by a flag that only a signal handler of their
+ *    own can find set. The others, such handlers, and threads that are ending
+ *    borrow one for each capture. So there are as many desks as there were
+ *    captures at the same moment, and OWNED_MAX more.
+ *
+ *	owner	0 nobody's, else whose (owned: a thread's; borrowed: 1);
+ *		compare-and-swap with acquire to take, release to give back
+ *	busy	the owner is at it; plain
+ *
+ *    A desk that nobody gives back (a handler that leaves by longjmp, a fork
+ *    while another thread has it) is lost; there are enough.
+ *
+ * 3. The library is asked only where nested calls cannot happen: it may
+ *    allocate, so a flag of the thread sends those away.
+ */
+#include "debug/capture.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+
+#include "debug/memo.h"
+#include "os/bug.h"
+#include "os/code.h"
+#include "page/page.h"
+#include "tune/tune.h"
+
+#define OWNED_MAX	64u
+#define BORROWED_MAX	512u
+
+struct desk {
+	struct memo memo;
+	uintptr_t owner;
+	bool busy;
+	struct walk walk;
+};
+
+enum { BY_NOTHING, BY_MEMO, BY_LIBRARY };
+
+static uint8_t by;		/* constant after capture_load() */
+static uint32_t depth;		/* constant after capture_init() */
+
+/* Set once, by compare-and-swap. */
+static struct desk *owned[OWNED_MAX], *borrowed[BORROWED_MAX];
+static pthread_key_t key;	/* gives owned desks back; valid with has_key */
+static bool has_key;
+
+/* unw_backtrace() of libunwind, or libgcc's way to the same; NULL: not loaded. */
+static int (*unw_backtrace)(void **buf, int size);
+static int (*gcc_backtrace)(int (*fn)(void *context, void *arg), void *arg);
+static uintptr_t (*gcc_get_ip)(void *context);
+
+static bool take(struct desk *d, uintptr_t owner)
+{
+	uintptr_t nobody = 0;
+
+	return !READ_ONCE(d->owner) &&
+	       __atomic_compare_exchange_n(&d->owner, &nobody, owner, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
+static void give_back(struct desk *d)
+{
+	store_release(&d->owner, 0);	/* pairs with take */
+}
+
+/* A free one of a table, or a new one. */
+static struct desk *take_any(struct desk **table, uint32_t n, uintptr_t owner)
+{
+	size_t pages = bytes_pages(sizeof(struct desk));
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct desk *d = load_acquire(&table[i]), *none = NULL;
+
+		if (!d) {
+			d = page_alloc_meta(pages);
+			if (!d)
+				return NULL;
+			if (!__atomic_compare_exchange_n(&table[i], &none, d, false,
+							 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+				page_free_meta(d, pages);
+				d = none;
+			}
+		}
+		if (take(d, owner))
+			return d;
+	}
+	return NULL;
+}
+
+/* A thread ends: it may still allocate, and borrows then. */
+static void thread_ends(void *desk)
+{
+	struct desk *d = desk;
+
+	debug_thread.desk = NULL;
+	debug_thread.ending = true;
+	barrier();
+	give_back(d);
+}
+
+/* The thread's own; NULL: it is to borrow one. */
+static struct desk *own_desk(void)
+{
+	struct desk *d;
+
+	if (debug_thread.ending || !has_key)
+		return NULL;
+	/* It asks once: pthread_setspecific() may allocate. */
+	debug_thread.ending = true;
+	d = take_any(owned, OWNED_MAX, (uintptr_t)&debug_thread);
+	if (!d)
+		return NULL;
+	debug_thread.desk = d;
+	if (pthread_setspecific(key, d)) {
+		debug_thread.desk = NULL;
+		give_back(d);
+		return NULL;
+	}
+	return d;
+}
+
+static uint32_t walk(struct desk *d, uintptr_t frame)
+{
+	uint32_t id;
+
+	d->walk.frame = frame;
+	d->walk.range = stack_range(frame);
+	d->walk.depth = depth;
+	unwind_walk(&d->walk);
+	id = stack_put(d->walk.pcs, d->walk.n);
+	if (id > STACK_FULL)
+		memo_enter(&d->memo, &d->walk, id);
+	return id;
+}
+
+struct gcc_trace {
+	uintptr_t *pcs;
+	size_t n;
+};
+
+static int gcc_frame(void *context, void *arg)
+{
+	struct gcc_trace *t = arg;
+	uintptr_t pc = gcc_get_ip(context);
+
+	if (pc && !unwind_is_own(pc))
+		t->pcs[t->n++] = pc;
+	return t->n < depth ? 0 : 5;	/* 5: _URC_END_OF_STACK, stop */
+}
+
+/* What a library finds; our own frames are among it. */
+static uint32_t ask_library(struct desk *d)
+{
+	uintptr_t *pcs = d->walk.pcs;
+	void *all[STACK_DEPTH_MAX];
+	size_t n = 0;
+	int got;
+
+	if (debug_thread.in_library)
+		return STACK_UNKNOWN;
+	debug_thread.in_library = true;
+	if (unw_backtrace) {
+		got = unw_backtrace(all, STACK_DEPTH_MAX);
+		for (int i = 0; i < got && n < depth; i++) {
+			if (all[i] && !unwind_is_own((uintptr_t)all[i]))
+				pcs[n++] = (uintptr_t)all[i];
+		}
+	} else {
+		struct gcc_trace t = { pcs, 0 };
+
+		gcc_backtrace(gcc_frame, &t);
+		n = t.n;
+	}
+	debug_thread.in_library = false;
+	return stack_put(pcs, n);
+}
+
+/* By every means, at a desk that is the caller's. */
+static uint32_t capture_at(struct desk *d, uintptr_t frame)
+{
+	struct stack_range range;
+	uint32_t id;
+
+	if (by == BY_LIBRARY)
+		return ask_library(d);
+	range = stack_range(frame);
+	id = memo_descend(&d->memo, frame, &range, true);
+	return id != STACK_NONE && id != MEMO_OUTSIDE ? id : walk(d, frame);
+}
+
+static __noinline uint32_t capture_slow(uintptr_t frame)
+{
+	struct desk *d = debug_thread.desk;
+	uint32_t id;
+
+	if (by == BY_NOTHING)
+		return STACK_UNKNOWN;
+	if (!d)
+		d = own_desk();
+	if (d && !d->busy) {
+		d->busy = true;
+		barrier();
+		id = capture_at(d, frame);
+		barrier();
+		d->busy = false;
+		return id;
+	}
+	d = take_any(borrowed, BORROWED_MAX, 1);
+	if (!d)
+		return STACK_UNKNOWN;
+	id = capture_at(d, frame);
+	give_back(d);
+	return id;
+}
+
+uint32_t stack_capture(uintptr_t frame)
+{
+	struct desk *d = debug_thread.desk;
+	struct stack_range range;
+	uint32_t id;
+
+	/* The common case: on the own stack, at the own desk, known. */
+	if (unlikely(!d || d->busy || by != BY_MEMO))
+		return capture_slow(frame);
+	d->busy = true;
+	barrier();	/* for a signal handler: set before the memo is read */
+	range = stack_range(frame);
+	id = memo_descend(&d->memo, frame, &range, false);
+	barrier();
+	d->busy = false;
+	return likely(id != STACK_NONE && id != MEMO_OUTSIDE) ? id : capture_slow(frame);
+}
+
+uint32_t stack_known(uintptr_t frame)
+{
+	struct desk *d = debug_thread.desk;
+	struct stack_range range;
+	uint32_t id;
+
+	if (!d || d->busy || by != BY_MEMO)
+		return STACK_UNKNOWN;
+	d->busy = true;
+	barrier();
+	range = stack_range(frame);
+	id = memo_descend(&d->memo, frame, &range, false);
+	barrier();
+	d->busy = false;
+	return id != STACK_NONE && id != MEMO_OUTSIDE ? id : STACK_UNKNOWN;
+}
+
+void capture_init(void)
+{
+	bool fp = tune.unwind == UNWIND_FP;
+
+	if (tune.unwind == UNWIND_NONE)
+		return;
+	depth = (uint32_t)tune.depth;
+	if (!fp && !os_code_known()) {
+		warn("unwind: this libc does not tell where code lies: frame pointers");
+		fp = true;
+	}
+	rule_init(fp);
+	has_key = !pthread_key_create(&key, thread_ends);
+	by = BY_MEMO;
+}
+
+void capture_load(void)
+{
+	void *h;
+
+	if (tune.unwind != UNWIND_LIBUNWIND)
+		return;
+	/* Local: what it exports would catch the exceptions of the program. */
+	h = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+	if (h)
+		unw_backtrace = (int (*)(void **, int))dlsym(h, "unw_backtrace");
+	if (unw_backtrace) {
+		by = BY_LIBRARY;
+		return;
+	}
+	h = dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);
+	if (h) {
+		gcc_get_ip = (uintptr_t(*)(void *))dlsym(h, "_Unwind_GetIP");
+		gcc_backtrace = (int (*)(int (*)(void *, void *), void *))
+			dlsym(h, "_Unwind_Backtrace");
+	}
+	if (!gcc_get_ip)
+		gcc_backtrace = NULL;
+	if (gcc_backtrace)
+		by = BY_LIBRARY;
+	warn(gcc_backtrace ? "unwind: no libunwind.so.8: libgcc_s.so.1 instead" :
+			     "unwind: no libunwind.so.8 and no libgcc_s.so.1: as with auto");
+}
+
+const char *stack_unwinder(void)
+{
+	if (by == BY_NOTHING)
+		return "none";
+	if (unw_backtrace)
+		return "libunwind";
+	if (gcc_backtrace)
+		return "libgcc";
+	return rule_frame_pointers() ? "fp" : "memo";
+}
+
+unsigned stack_depth(void)
+{
+	return depth;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The stack depot.
+ *
+ * 1. Storage. Entries are written one after the other into chunks of pages,
+ *    and stay. An id is the entry's place in units of 16 bytes, counted over
+ *    all chunks: looking one up is two loads.
+ *
+ *	id  |31 .. 14: chunk|13 .. 0: unit|
+ *
+ * 2. Look-up. A table of ids, open addressing, at most half full. It is read
+ *    without a lock: an entry is complete before its id is stored. When the
+ *    table must grow, a copy of twice the size takes its place; the old one
+ *    stays readable, as a reader may be in it (all old ones together are as
+ *    large as the last). Who reads an old table may miss an entry; he then
+ *    goes to 3, which looks again.
+ *
+ * 3. Entering: under depot_lock. A signal handler that interrupts its holder and
+ *    comes here in the same thread is told by a flag: its stack is unknown.
+ *
+ * 4. Bound: DEPOT_CHUNKS chunks, 256 MiB, some two million stacks. Beyond it
+ *    stacks that are not there yet are STACK_FULL.
+ *
+ * Locking: depot_lock to write; taken with no other lock held.
+ */
+#include "debug/stack.h"
+
+#include <string.h>
+
+#include "debug/depot.h"
+#include "debug/thread.h"
+#include "page/page.h"
+
+#define UNIT		16u
+#define CHUNK_SHIFT	14			/* units of a chunk */
+#define CHUNK_BYTES	((size_t)UNIT << CHUNK_SHIFT)
+#define DEPOT_CHUNKS	1024u
+#define FIRST_UNIT	4u			/* ids below are the special ones */
+#define FIRST_TABLE	1024u			/* ids */
+
+struct entry {
+	uint32_t hash, generation;
+	uint32_t n, word;	/* word: depot.h */
+	uintptr_t pcs[];
+};
+static_assert(sizeof(struct entry) == UNIT, "one unit");
+static_assert(FIRST_UNIT > STACK_FULL, "special ids are below");
+
+struct table {
+	size_t mask;
+	size_t count;		/* depot_lock */
+	uint32_t ids[];		/* 0: empty */
+};
+
+static char *chunks[DEPOT_CHUNKS];	/* set once, under depot_lock */
+static uint32_t next_unit = FIRST_UNIT;	/* depot_lock */
+static struct table *table;		/* depot_lock to write */
+uint32_t stack_now;
+
+struct lock depot_lock = LOCK_INIT(RANK_DEPOT);
+
+static struct entry *entry_of(uint32_t id)
+{
+	char *chunk = load_acquire(&chunks[id >> CHUNK_SHIFT]);
+
+	return (struct entry *)(chunk + (size_t)(id & ((1u << CHUNK_SHIFT) - 1)) * UNIT);
+}
+
+size_t stack_get(uint32_t id, const uintptr_t **pcs, uint32_t *gen)
+{
+	if (id < FIRST_UNIT) {
+		if (pcs)
+			*pcs = NULL;
+		if (gen)
+			*gen = 0;
+		return 0;
+	}
+
+	struct entry *e = entry_of(id);
+
+	if (pcs)
+		*pcs = e->pcs;
+	if (gen)
+		*gen = e->generation;
+	return e->n;
+}
+
+uint32_t *stack_word(uint32_t id)
+{
+	return &entry_of(id)->word;
+}
+
+void stack_new_generation(void)
+{
+	__atomic_add_fetch(&stack_now, 1, __ATOMIC_RELEASE);
+}
+
+static uint32_t hash_stack(const uintptr_t *pcs, size_t n, uint32_t gen)
+{
+	uint64_t h = n + ((uint64_t)gen << 32);
+
+	for (size_t i = 0; i < n; i++) {
+		h = (h ^ pcs[i]) * 0x9e3779b97f4a7c15ull;
+		h ^= h >> 29;
+	}
+	return (uint32_t)(h ^ h >> 32);
+}
+
+/* A stack that is looked for. */
+struct key {
+	const uintptr_t *pcs;
+	size_t n;
+	uint32_t hash, generation;
+};
+
+static bool is_equal(uint32_t id, const struct key *k)
+{
+	const struct entry *e = entry_of(id);
+
+	return e->hash == k->hash && e->n == k->n && e->generation == k->generation &&
+	       !memcmp(e->pcs, k->pcs, k->n * sizeof(*k->pcs));
+}
+
+static uint32_t look_up(const struct table *t, const struct key *k)
+{
+	if (!t)
+		return STACK_NONE;
+	for (size_t i = k->hash & t->mask;; i = (i + 1) & t->mask) {
+		uint32_t id = load_acquire(&t->ids[i]);	/* pairs with insert */
+
+		if (!id || is_equal(id, k))
+			return id;
+	}
+}
+
+static void insert(struct table *t, uint32_t id, uint32_t hash)
+{
+	size_t i = hash & t->mask;
+
+	while (t->ids[i])
+		i = (i + 1) & t->mask;
+	store_release(&t->ids[i], id);	/* pairs with look_up */
+	t->count++;
+}
+
+/* Room for one more; false: no memory. */
+static bool reserve_slot(void)
+{
+	size_t n = table ? 2 * (table->mask + 1) : FIRST_TABLE;
+	struct table *t;
+
+	if (table && table->count < (table->mask + 1) / 2)
+		return true;
+	t = page_alloc_meta(bytes_pages(sizeof(*t) + n * sizeof(t->ids[0])));
+	if (!t)
+		return table && table->count < table->mask / 8 * 7;
+	t->mask = n - 1;
+	for (size_t i = 0; table && i <= table->mask; i++) {
+		if (table->ids[i])
+			insert(t, table->ids[i], entry_of(table->ids[i])->hash);
+	}
+	store_release(&table, t);
+	return true;
+}
+
+/* Where the next entry goes, of @units; 0: the depot is full, or no memory. */
+static uint32_t reserve_units(uint32_t units)
+{
+	uint32_t at = next_unit, c = at >> CHUNK_SHIFT;
+
+	if ((at + units - 1) >> CHUNK_SHIFT != c)
+		at = ++c << CHUNK_SHIFT;
+	if (c >= DEPOT_CHUNKS)
+		return 0;
+	if (!chunks[c])
+		store_release(&chunks[c], (char *)page_alloc_meta(CHUNK_BYTES / PAGE_SIZE));
+	if (!chunks[c])
+		return 0;
+	next_unit = at + units;
+	return at;
+}
+
+static uint32_t enter(const struct key *k)
+{
+	size_t bytes = sizeof(struct entry) + k->n * sizeof(*k->pcs);
+	uint32_t id = look_up(table, k);
+	struct entry *e;
+
+	if (id)
+		return id;
+	if (!reserve_slot())
+		return STACK_FULL;
+	id = reserve_units((uint32_t)((bytes + UNIT - 1) / UNIT));
+	if (!id)
+		return STACK_FULL;
+	e = entry_of(id);
+	e->hash = k->hash;
+	e->generation = k->generation;
+	e->n = (uint32_t)k->n;
+	memcpy(e->pcs, k->pcs, k->n * sizeof(*k->pcs));
+	insert(table, id, k->hash);
+	return id;
+}
+
+uint32_t stack_put(const uintptr_t *pcs, size_t n)
+{
+	struct key k = { pcs, n, 0, stack_generation() };
+	uint32_t id;
+
+	if (!n)
+		return STACK_UNKNOWN;
+	k.hash = hash_stack(pcs, n, k.generation);
+	id = look_up(load_acquire(&table), &k);
+	if (id)
+		return id;
+	if (debug_thread.in_depot)
+		return STACK_UNKNOWN;
+	debug_thread.in_depot = true;
+	barrier();	/* for a signal handler: set before the lock, clear after */
+	lock_acquire(&depot_lock);
+	id = enter(&k);
+	lock_release(&depot_lock);
+	barrier();
+	debug_thread.in_depot = false;
+	return id;
+}
+
+bool stack_walk(bool (*fn)(uint32_t id, void *arg), void *arg)
+{
+	const struct table *t = load_acquire(&table);
+
+	for (size_t i = 0; t && i <= t->mask; i++) {
+		uint32_t id = load_acquire(&t->ids[i]);
+
+		if (id && !fn(id, arg))
+			return false;
+	}
+	return true;
+}

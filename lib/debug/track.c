@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "debug/track.h"
+
+#include "base/fmt.h"
+#include "debug/capture.h"
+#include "debug/sample.h"
+#include "os/bug.h"
+#include "os/code.h"
+#include "os/os.h"
+#include "tune/tune.h"
+
+bool track_on, track_sampling, track_any;
+
+static uint64_t began;
+
+void track_init(void)
+{
+	if (tune.leak == LEAK_OFF && !tune.profile)
+		return;
+	if (tune.leak != LEAK_OFF && tune.profile)
+		warn("profile: every block is tracked for leak=, nothing is sampled");
+	began = os_now_ms();
+	capture_init();
+	track_on = tune.leak != LEAK_OFF;
+	track_sampling = !track_on;
+	track_any = true;
+	if (track_sampling)
+		sample_init(tune.profile);
+}
+
+uint32_t track_now(void)
+{
+	return (uint32_t)(os_now_ms() - began);
+}
+
+static void print_stack(const char *what, uint32_t id)
+{
+	const uintptr_t *pcs;
+	size_t n = stack_get(id, &pcs, NULL);
+	struct os_code code;
+
+	if (!n)
+		return;
+	warn("  %s:", what);
+	for (size_t i = 0; i < n; i++) {
+		if (os_code_at(pcs[i] - 1, &code))
+			warn("    %lx %s+%lx", pcs[i], code.path[0] ? code.path : os_program(),
+			     pcs[i] - code.bias);
+		else
+			warn("    %lx", pcs[i]);
+	}
+}
+
+__cold_path void track_double_free(const void *p, const struct track *t, const char *cache)
+{
+	warn("double free of %p: it is free already, cache %s", p, cache);
+	if (t->when) {
+		print_stack("allocated by", t->when);
+		print_stack("freed by", t->size_lo);
+	}
+	os_abort();
+}

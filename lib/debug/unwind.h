@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Unwinding: from the registers of a caller to the return addresses above him.
+ *
+ * What a walk finds depends on nothing but the words that it reads, and each
+ * word it reads on those before. So the list of reads is kept, in order: as long
+ * as they are unchanged the result is the same (memo.h).
+ */
+#ifndef STELE_DEBUG_UNWIND_H
+#define STELE_DEBUG_UNWIND_H
+
+#include "debug/cfi.h"
+#include "debug/stack.h"
+#include "debug/thread.h"
+#include "page/page.h"
+
+/*
+ * A walk begins at the frame of a function of ours that has a frame pointer: where it
+ * points, the caller's lies, and beside it the return address. (So does the frame
+ * record of arm64.) Behind them is the caller's frame.
+ *
+ *	frame --> |caller's fp|return address|caller's frame ...
+ */
+
+enum read_kind {
+	READ_WORD,	/* the word at frame + off */
+	READ_RELATIVE,	/* the same, minus frame: an address on the stack */
+};
+
+/* A word that was read, and what was there. */
+struct stack_read {
+	uint64_t value;
+	uint32_t off;
+	uint32_t kind;		/* enum read_kind */
+};
+
+/*
+ * Memory known to be readable around the stack pointer: [lo, hi), found out by
+ * looking (stack_range_grow); nothing is assumed of any stack.
+ */
+struct stack_range {
+	uintptr_t lo, hi;
+};
+bool stack_range_grow(struct stack_range *r, uintptr_t addr);
+struct stack_range stack_range_slow(uintptr_t sp);
+
+static inline struct stack_range stack_range(uintptr_t sp)
+{
+	const struct debug_thread *own = &debug_thread;
+	size_t len = (size_t)own->stack_pages << PAGE_SHIFT;
+
+	if (likely(own->stack_hi - 1 - sp < len))
+		return (struct stack_range){ own->stack_hi - len, own->stack_hi };
+	return stack_range_slow(sp);
+}
+
+#define READS_MAX	(3 * STACK_DEPTH_MAX)
+
+struct walk {
+	/* In. */
+	uintptr_t frame;
+	struct stack_range range;
+	size_t depth;			/* frames wanted */
+
+	/* Out. */
+	uintptr_t pcs[STACK_DEPTH_MAX];
+	size_t n;
+	struct stack_read reads[READS_MAX];
+	size_t nr_reads;
+	bool repeatable;		/* the reads say it all */
+
+	/* Between. */
+	struct cfi_machine machine;
+	uintptr_t pc, sp, last_off;
+	bool exact;			/* pc was interrupted: it is no return address */
+	uint8_t where[CFI_NR_REGS];		/* enum in unwind.c */
+	uintptr_t reg[CFI_NR_REGS];
+};
+
+void unwind_walk(struct walk *w);
+
+/* ---- rules.c: what is known of a pc, cached ---- */
+
+enum rule_kind {
+	RULE_UNKNOWN,	/* the row is needed, or there is none */
+	RULE_PLAIN,	/* CFA = register + offset, RA below it, registers on the stack */
+	RULE_FP,	/* no row, or unwind=fp: {old fp, RA} lie at fp */
+	RULE_END,	/* outermost */
+};
+
+#define NR_SAVED	6
+extern const uint8_t rule_saved_regs[NR_SAVED];
+
+struct rule {
+	uintptr_t pc;
+	uint32_t seq;			/* odd: being written */
+	uint32_t generation;
+	int16_t cfa_off;		/* in words, as are the others */
+	uint8_t kind, cfa_reg;
+	int16_t saved[NR_SAVED];	/* relative to the CFA; 0: not saved */
+};
+
+/* @pc: inside of the call. */
+void rule_find(uintptr_t pc, struct rule *out);
+/* Follow frame pointers wherever it is not our own code. */
+void rule_init(bool frame_pointers);
+bool rule_frame_pointers(void);
+
+/* Our own code. */
+bool unwind_is_own(uintptr_t pc);
+
+#endif

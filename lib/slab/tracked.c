@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing and clearing records.
+ *
+ * 1. leak=. Every block: the stack is captured before any layer below is entered,
+ *    the record is written when the block is the caller's. Freeing looks at the
+ *    record first: a block that is free already is told at once, with the stack
+ *    that allocated it.
+ *
+ * 2. profile=. Sampled blocks lie in caches of their own, one per power of two,
+ *    without sheaves; so freeing any other block never asks whether it was
+ *    sampled. Large blocks have room for a record each. A block that is resized
+ *    counts as freed and allocated; it moves where one of the two is a sample.
+ *
+ * Locking: none; a record is its block's owner's.
+ */
+#include "slab/tracked.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/fmt.h"
+#include "debug/capture.h"
+#include "page/boot.h"
+#include "page/section.h"
+#include "page/vmalloc.h"
+#include "slab/kmalloc.h"
+#include "slab/large.h"
+#include "slab/slab.h"
+#include "tune/tune.h"
+
+#define MIRROR_MIN	5u	/* 32 bytes, log2 */
+#define MIRROR_MAX	15u	/* SIZE_MAX_SLAB */
+static_assert(1ul << MIRROR_MAX == SIZE_MAX_SLAB, "sampled blocks of all slab sizes");
+
+/* NULL: no class was left for it, and its sizes are not sampled. */
+static struct kmem_cache *mirrors[MIRROR_MAX + 1];
+
+void tracked_init(void)
+{
+	if (track_any)
+		vmalloc_keep_tags();
+	for (unsigned k = MIRROR_MIN; track_sampling && k <= MIRROR_MAX; k++) {
+		char name[sizeof(mirrors[k]->name)];
+
+		fmt_print(name, sizeof(name), "sample-%lu", 1ul << k);
+		mirrors[k] = cache_open(name, 1ul << k, false, NULL, NULL);
+		if (mirrors[k])
+			mirrors[k]->tracked = true;
+	}
+}
+
+/* The record of an object of a tracked cache; NULL: not an object's start. */
+static inline struct track *slab_track(const void *p, unsigned class)
+{
+	long i = slab_index(&kmem_caches[class], p);
+	struct slab *s = slab_of(p, class);
+
+	return likely(i >= 0 && s) ? &(*slab_tracks(&kmem_caches[class], s))[i] : NULL;
+}
+
+/* The record of a block that lies in a zone; NULL: it has none. */
+static inline struct track *zone_track(const void *p, unsigned class)
+{
+	if (likely(class != CLASS_LARGE))
+		return kmem_caches[class].tracked ? slab_track(p, class) : NULL;
+
+	struct page *page = page_of(addr_pfn(p));
+
+	return IS_ALIGNED((uintptr_t)p, PAGE_SIZE) && READ_ONCE(page->state) == PG_LARGE ?
+		       large_track(page) : NULL;
+}
+
+static void write_record(const void *p, size_t size, uint32_t stack)
+{
+	unsigned class = class_of(p);
+	struct track *t;
+
+	if (unlikely(class == CLASS_NONE)) {
+		union {
+			struct track track;
+			struct vm_tag tag;
+		} u = { { 0 } };
+
+		static_assert(sizeof(u.track) == sizeof(u.tag), "a tag holds a record");
+		if (stack)
+			track_set(&u.track, stack, size);
+		vmalloc_set_tag(p, &u.tag);
+		return;
+	}
+	t = zone_track(p, class);
+	if (likely(t)) {
+		if (stack)
+			track_set(t, stack, size);
+		else
+			track_clear(t, STACK_NONE);
+	}
+}
+
+/* The record of any block of ours, as it is now. */
+static struct track read_record(const void *p, unsigned class)
+{
+	union {
+		struct track track;
+		struct vm_tag tag;
+	} u = { { 0 } };
+
+	if (class == CLASS_NONE) {
+		vmalloc_tag(p, &u.tag);
+	} else {
+		struct track *t = zone_track(p, class);
+
+		if (t)
+			u.track = *t;
+	}
+	return u.track;
+}
+
+static void *plain_alloc(size_t size, size_t align, bool zero)
+{
+	if (align > 1)
+		return kmalloc_aligned(size, align);
+	return zero ? kzalloc(size) : kmalloc(size);
+}
+
+/* NULL: the size is none of theirs. */
+static struct kmem_cache *mirror_for(size_t size, size_t align)
+{
+	size = MAX(MAX(size, align), (size_t)1 << MIRROR_MIN);
+	return kmalloc_is_small(size) && align <= PAGE_SIZE ? mirrors[log2_ceil(size)] : NULL;
+}
+
+/* A block that is a sample. */
+static void *sampled_alloc(size_t size, size_t align, bool zero, uint32_t stack)
+{
+	struct kmem_cache *c = mirror_for(size, align);
+	void *p = c ? kmalloc_in(c) : plain_alloc(size, align, zero);
+
+	if (!p)
+		return NULL;
+	if (c && zero)
+		memset(p, 0, size);
+	write_record(p, size, stack);
+	sample_count_alloc(stack, size);
+	return p;
+}
+
+static inline void *tracked_alloc(size_t size, size_t align, bool zero, uintptr_t frame)
+{
+	uint32_t stack = stack_capture(frame);
+	void *p;
+
+	if (track_sampling)
+		return sampled_alloc(size, align, zero, stack);
+	p = plain_alloc(size, align, zero);
+	if (likely(p))
+		write_record(p, size, stack);
+	return p;
+}
+
+__noinline void *tracked_malloc(size_t size)
+{
+	return tracked_alloc(size, 1, false, FRAME());
+}
+
+__noinline void *tracked_calloc(size_t bytes)
+{
+	return tracked_alloc(bytes, 1, true, FRAME());
+}
+
+__noinline void *tracked_aligned(size_t size, size_t align)
+{
+	return tracked_alloc(size, align, false, FRAME());
+}
+
+/* leak=: the record of @p is cleared if it is one of ours; told if it is free. */
+static inline void clear_record(const void *p, unsigned class, uint32_t stack)
+{
+	struct track *t = class != CLASS_NONE ? zone_track(p, class) : NULL;
+
+	if (unlikely(!t))
+		return;
+	if (unlikely(t->stack == STACK_NONE))
+		track_double_free(p, t, class == CLASS_LARGE ? "none" : kmem_caches[class].name);
+	track_clear(t, stack);
+}
+
+/* profile=: a sample goes; all others have no record. */
+static void clear_sample(const void *p, unsigned class)
+{
+	struct track t = read_record(p, class);
+
+	if (t.stack) {
+		sample_count_free(t.stack, track_size(&t, ksize(p)));
+		write_record(p, 0, STACK_NONE);
+	} else if (class != CLASS_NONE && class != CLASS_LARGE && zone_track(p, class)) {
+		track_double_free(p, zone_track(p, class), kmem_caches[class].name);
+	}
+}
+
+__noinline void tracked_free(void *p)
+{
+	unsigned class = class_of(p);
+
+	if (track_on) {
+		uint32_t stack = STACK_NONE;
+
+		if (unlikely(tune.free_stacks))
+			stack = stack_capture(FRAME());
+		clear_record(p, class, stack);
+	} else if (p && !boot_owns(p) && (class == CLASS_NONE || kmem_caches[class].tracked ||
+					  class == CLASS_LARGE)) {
+		clear_sample(p, class);
+	}
+	kfree_plain(p);
+}
+
+__noinline void tracked_record(void *p, size_t size, bool wait)
+{
+	write_record(p, size, wait ? stack_capture(FRAME()) : stack_known(FRAME()));
+}
+
+struct track tracked_take(void *p)
+{
+	unsigned class = class_of(p);
+	struct track record = read_record(p, class);
+
+	if (track_on)
+		clear_record(p, class, STACK_NONE);
+	else
+		clear_sample(p, class);
+	return record;
+}
+
+void tracked_put(void *p, struct track record)
+{
+	struct track *t = zone_track(p, class_of(p));
+
+	if (!t)
+		return;
+	*t = record;
+	if (track_sampling)
+		sample_count_alloc(record.stack, track_size(&record, ksize(p)));
+}
+
+/* Another block, and the old one freed. */
+static void *sampled_move(void *p, size_t size, size_t have, bool sample, uint32_t stack)
+{
+	void *q = sample ? sampled_alloc(size, 1, false, stack) : kmalloc(size);
+
+	if (!q)
+		return NULL;
+	memcpy(q, p, MIN(size, have));
+	kfree(p);
+	return q;
+}
+
+static void *sampled_realloc(void *p, size_t size, uintptr_t frame)
+{
+	unsigned class = class_of(p);
+	bool sample = sample_due(size);
+	uint32_t stack = sample ? stack_capture(frame) : STACK_NONE;
+	struct track t = { 0 };
+	size_t have = 0;
+	void *q;
+
+	if (!boot_owns(p))
+		t = read_record(p, class);
+	if (!t.stack && !sample)
+		return krealloc(p, size);
+	have = ksize(p);
+	if ((class != CLASS_LARGE && class != CLASS_NONE) || mirror_for(size, 1))
+		return sampled_move(p, size, have, sample, stack);
+	/* A large block keeps its record where it stays, or is mapped elsewhere. */
+	q = krealloc(p, size);
+	if (!q)
+		return NULL;
+	if (t.stack)
+		sample_count_free(t.stack, track_size(&t, have));
+	write_record(q, size, stack);
+	if (sample)
+		sample_count_alloc(stack, size);
+	return q;
+}
+
+__noinline void *tracked_realloc(void *p, size_t size)
+{
+	unsigned class = class_of(p);
+	struct track *t, old;
+	uint32_t stack;
+	void *q;
+
+	if (track_sampling)
+		return sampled_realloc(p, size, FRAME());
+	stack = stack_capture(FRAME());
+	/* Cleared first: once the block is freed its record may be another's. */
+	t = class != CLASS_NONE ? zone_track(p, class) : NULL;
+	if (t)
+		old = *t;
+	clear_record(p, class, tune.free_stacks ? stack : STACK_NONE);
+	q = krealloc(p, size);
+	if (q)
+		write_record(q, size, stack);
+	else if (t)
+		*t = old;
+	return q;
+}
