@@ -27,16 +27,18 @@
 #include <pthread.h>
 
 #include "debug/memo.h"
+#include "debug/thread.h"
 #include "os/bug.h"
 #include "os/code.h"
 #include "page/page.h"
 #include "tune/tune.h"
 
-#define OWNED_MAX	64u
+#define OWNED_MAX	256u
 #define BORROWED_MAX	512u
 
 struct desk {
 	struct memo memo;
+	struct own_stack stack;
 	uintptr_t owner;
 	bool busy;
 	struct walk walk;
@@ -56,6 +58,21 @@ static bool has_key;
 static int (*unw_backtrace)(void **buf, int size);
 static int (*gcc_backtrace)(int (*fn)(void *context, void *arg), void *arg);
 static uintptr_t (*gcc_get_ip)(void *context);
+
+__thread struct debug_thread debug_thread;
+
+/* NULL where a flag is set, too: that is for the slow path. */
+static inline struct desk *desk_in_use(void)
+{
+	uintptr_t desk = debug_thread.desk;
+
+	return likely(!(desk & THREAD_FLAGS)) ? (struct desk *)desk : NULL;
+}
+
+static struct desk *desk_owned(void)
+{
+	return (struct desk *)(debug_thread.desk & ~(uintptr_t)THREAD_FLAGS);
+}
 
 static bool take(struct desk *d, uintptr_t owner)
 {
@@ -98,33 +115,39 @@ static struct desk *take_any(struct desk **table, uint32_t n, uintptr_t owner)
 /* A thread ends: it may still allocate, and borrows then. */
 static void thread_ends(void *desk)
 {
-	struct desk *d = desk;
-
-	debug_thread.desk = NULL;
-	debug_thread.ending = true;
+	thread_set(THREAD_ENDING);
+	thread_clear(~(uintptr_t)THREAD_FLAGS);
 	barrier();
-	give_back(d);
+	give_back(desk);
 }
 
-/* The thread's own; NULL: it is to borrow one. */
+/* The thread's first capture: a desk of its own; NULL: there is none. */
 static struct desk *own_desk(void)
 {
 	struct desk *d;
 
-	if (debug_thread.ending || !has_key)
+	/* Once: pthread_setspecific() may allocate, and come here. */
+	if (!has_key || thread_set(THREAD_ENDING))
 		return NULL;
-	/* It asks once: pthread_setspecific() may allocate. */
-	debug_thread.ending = true;
 	d = take_any(owned, OWNED_MAX, (uintptr_t)&debug_thread);
 	if (!d)
 		return NULL;
-	debug_thread.desk = d;
 	if (pthread_setspecific(key, d)) {
-		debug_thread.desk = NULL;
 		give_back(d);
 		return NULL;
 	}
+	thread_set((uintptr_t)d);
+	thread_clear(THREAD_ENDING);
 	return d;
+}
+
+/* What was remembered of another thread's stack is of no use. */
+static void know_stack(struct desk *d)
+{
+	uintptr_t self = (uintptr_t)&debug_thread;
+
+	if (d->stack.thread != self)
+		d->stack = (struct own_stack){ .thread = self };
 }
 
 static uint32_t walk(struct desk *d, uintptr_t frame)
@@ -132,7 +155,7 @@ static uint32_t walk(struct desk *d, uintptr_t frame)
 	uint32_t id;
 
 	d->walk.frame = frame;
-	d->walk.range = stack_range(frame);
+	d->walk.range = stack_range(&d->stack, frame);
 	d->walk.depth = depth;
 	unwind_walk(&d->walk);
 	id = stack_put(d->walk.pcs, d->walk.n);
@@ -164,9 +187,8 @@ static uint32_t ask_library(struct desk *d)
 	size_t n = 0;
 	int got;
 
-	if (debug_thread.in_library)
+	if (thread_set(THREAD_IN_LIBRARY))
 		return STACK_UNKNOWN;
-	debug_thread.in_library = true;
 	if (unw_backtrace) {
 		got = unw_backtrace(all, STACK_DEPTH_MAX);
 		for (int i = 0; i < got && n < depth; i++) {
@@ -179,7 +201,7 @@ static uint32_t ask_library(struct desk *d)
 		gcc_backtrace(gcc_frame, &t);
 		n = t.n;
 	}
-	debug_thread.in_library = false;
+	thread_clear(THREAD_IN_LIBRARY);
 	return stack_put(pcs, n);
 }
 
@@ -191,14 +213,15 @@ static uint32_t capture_at(struct desk *d, uintptr_t frame)
 
 	if (by == BY_LIBRARY)
 		return ask_library(d);
-	range = stack_range(frame);
+	know_stack(d);
+	range = stack_range(&d->stack, frame);
 	id = memo_descend(&d->memo, frame, &range, true);
 	return id != STACK_NONE && id != MEMO_OUTSIDE ? id : walk(d, frame);
 }
 
 static __noinline uint32_t capture_slow(uintptr_t frame)
 {
-	struct desk *d = debug_thread.desk;
+	struct desk *d = desk_owned();
 	uint32_t id;
 
 	if (by == BY_NOTHING)
@@ -223,7 +246,7 @@ static __noinline uint32_t capture_slow(uintptr_t frame)
 
 uint32_t stack_capture(uintptr_t frame)
 {
-	struct desk *d = debug_thread.desk;
+	struct desk *d = desk_in_use();
 	struct stack_range range;
 	uint32_t id;
 
@@ -232,7 +255,7 @@ uint32_t stack_capture(uintptr_t frame)
 		return capture_slow(frame);
 	d->busy = true;
 	barrier();	/* for a signal handler: set before the memo is read */
-	range = stack_range(frame);
+	range = stack_range(&d->stack, frame);
 	id = memo_descend(&d->memo, frame, &range, false);
 	barrier();
 	d->busy = false;
@@ -241,7 +264,7 @@ uint32_t stack_capture(uintptr_t frame)
 
 uint32_t stack_known(uintptr_t frame)
 {
-	struct desk *d = debug_thread.desk;
+	struct desk *d = desk_in_use();
 	struct stack_range range;
 	uint32_t id;
 
@@ -249,7 +272,7 @@ uint32_t stack_known(uintptr_t frame)
 		return STACK_UNKNOWN;
 	d->busy = true;
 	barrier();
-	range = stack_range(frame);
+	range = stack_range(&d->stack, frame);
 	id = memo_descend(&d->memo, frame, &range, false);
 	barrier();
 	d->busy = false;

@@ -99,12 +99,11 @@ static int64_t draw(void)
 
 __noinline bool sample_take(size_t size)
 {
-	if (debug_thread.sampling) {
+	if (thread_set(THREAD_SAMPLING)) {
 		debug_thread.sample_left = draw();
 		return true;
 	}
 	/* This thread's first request. */
-	debug_thread.sampling = true;
 	debug_thread.sample_left = draw();
 	if ((int64_t)size + 1 < debug_thread.sample_left) {
 		debug_thread.sample_left -= (int64_t)size + 1;

@@ -213,15 +213,14 @@ uint32_t stack_put(const uintptr_t *pcs, size_t n)
 	id = look_up(load_acquire(&table), &k);
 	if (id)
 		return id;
-	if (debug_thread.in_depot)
+	if (thread_set(THREAD_IN_DEPOT))
 		return STACK_UNKNOWN;
-	debug_thread.in_depot = true;
 	barrier();	/* for a signal handler: set before the lock, clear after */
 	lock_acquire(&depot_lock);
 	id = enter(&k);
 	lock_release(&depot_lock);
 	barrier();
-	debug_thread.in_depot = false;
+	thread_clear(THREAD_IN_DEPOT);
 	return id;
 }
 

@@ -8,22 +8,29 @@
 
 #include "base/compiler.h"
 
-struct desk;
+/* Flags in the low bits of debug_thread.desk; all of them are rare. */
+#define THREAD_ENDING		1u	/* capture.c: it gets no desk of its own any more */
+#define THREAD_IN_LIBRARY	2u	/* capture.c: libunwind is at work */
+#define THREAD_IN_DEPOT		4u	/* stack.c: it may hold depot_lock */
+#define THREAD_SAMPLING		8u	/* sample.c: sample_left was drawn */
+#define THREAD_FLAGS		15u
 
 struct debug_thread {
-	struct desk *desk;		/* capture.c: the thread's own; NULL: none yet, or no more */
+	uintptr_t desk;			/* capture.c: the thread's own, or 0; and flags */
 	int64_t sample_left;		/* sample.c: bytes until the next sample */
-	/* range.c: the readable part of the own stack. */
-	uintptr_t stack_hi;		/* its end; 0: not looked for yet */
-	uint16_t stack_pages;		/* from there down */
-	uint16_t stack_gap;		/* ditto, to an unreadable one; 0: none seen */
-	bool ending;			/* capture.c: it gets no desk of its own any more */
-	bool in_library;		/* capture.c: libunwind is at work */
-	bool in_depot;			/* stack.c: may hold depot_lock */
-	bool sampling;			/* sample.c: sample_left was drawn */
 };
-static_assert(sizeof(struct debug_thread) == 32, "see above");
 
 extern __thread struct debug_thread debug_thread;
+
+/* A signal handler of the thread may change other bits in between. */
+static inline uintptr_t thread_set(uintptr_t flag)
+{
+	return __atomic_fetch_or(&debug_thread.desk, flag, __ATOMIC_RELAXED) & flag;
+}
+
+static inline void thread_clear(uintptr_t flag)
+{
+	__atomic_fetch_and(&debug_thread.desk, ~flag, __ATOMIC_RELAXED);
+}
 
 #endif

@@ -11,8 +11,6 @@
 
 #include "debug/cfi.h"
 #include "debug/stack.h"
-#include "debug/thread.h"
-#include "page/page.h"
 
 /*
  * A walk begins at the frame of a function of ours that has a frame pointer: where it
@@ -35,23 +33,29 @@ struct stack_read {
 };
 
 /*
- * Memory known to be readable around the stack pointer: [lo, hi), found out by
- * looking (stack_range_grow); nothing is assumed of any stack.
+ * Memory around the stack pointer that is known to be readable, found out by looking;
+ * nothing is assumed of any stack. See range.c.
  */
 struct stack_range {
 	uintptr_t lo, hi;
+	bool own;		/* of the thread's own stack: there is nothing above hi */
 };
+
+/* What is remembered of one thread's own stack. */
+struct own_stack {
+	uintptr_t thread;	/* whose: the address of its debug_thread */
+	uintptr_t lo, hi;	/* the readable part; hi 0: not looked for yet */
+	uintptr_t gap;		/* an unreadable page below it; 0: none seen */
+};
+
+struct stack_range stack_range_slow(struct own_stack *own, uintptr_t sp);
 bool stack_range_grow(struct stack_range *r, uintptr_t addr);
-struct stack_range stack_range_slow(uintptr_t sp);
 
-static inline struct stack_range stack_range(uintptr_t sp)
+static inline struct stack_range stack_range(struct own_stack *own, uintptr_t sp)
 {
-	const struct debug_thread *own = &debug_thread;
-	size_t len = (size_t)own->stack_pages << PAGE_SHIFT;
-
-	if (likely(own->stack_hi - 1 - sp < len))
-		return (struct stack_range){ own->stack_hi - len, own->stack_hi };
-	return stack_range_slow(sp);
+	if (likely(sp - own->lo < own->hi - own->lo))
+		return (struct stack_range){ own->lo, own->hi, true };
+	return stack_range_slow(own, sp);
 }
 
 #define READS_MAX	(3 * STACK_DEPTH_MAX)
