@@ -35,12 +35,8 @@
 #include "slab/percpu_rseq.h"
 #include "tune/tune.h"
 
-#define SMALL_SLOTS	16u	/* capacity a sheaf begins with */
 #define TRIES		3	/* of an aborted sequence */
 
-uint32_t sheaf_small[NR_CLASSES], sheaf_full[NR_CLASSES];
-
-static uint32_t region_bytes;
 static struct region empty_region;
 static struct region *owned[MAX_CPU_IDS];
 static unsigned nr_numbers;		/* entries of both tables in use */
@@ -52,64 +48,6 @@ static bool by_mm_cid;			/* ditto: the hit path may be open */
 static bool own_area;			/* ditto: threads register with us */
 static uint32_t vfork_depth;		/* hit_lock: vfork children alive */
 static int owner;			/* pid of the process whose memory this is */
-
-static void set_layout(void)
-{
-	uint32_t off = sizeof(struct region);
-
-	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
-		sheaf_small[c] = off;
-		off += MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(c));
-	}
-	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
-		sheaf_full[c] = off;
-		off += sheaf_limit(c);
-	}
-	for (unsigned c = NR_SIZE_CLASSES + 1; c <= NR_SHEAF_CLASSES; c++) {
-		sheaf_small[c] = sheaf_full[c] = off;
-		off += EXTRA_SLOTS * (uint32_t)sizeof(void *);
-	}
-	region_bytes = off;
-}
-
-struct region *region_create(void)
-{
-	struct region *r = page_alloc_meta(bytes_pages(region_bytes));
-
-	if (!r)
-		return NULL;
-	for_each_cache(c)
-		region_open_class(r, c->class);
-	return r;
-}
-
-/* Both words of a sheaf at once: nobody sees a top without its begin. */
-static void set_sheaf(struct region *r, unsigned class, uint32_t off)
-{
-	union {
-		struct sheaf s;
-		uint64_t word;
-	} u = { .s = { off, off } };
-
-	__atomic_store_n((uint64_t *)&r->sheaf[class], u.word, __ATOMIC_RELEASE);
-}
-
-void region_open_class(struct region *r, unsigned class)
-{
-	uint32_t off = sheaf_small[class];
-
-	if (!sheaf_limit(class) || r->sheaf[class].begin)
-		return;
-	set_sheaf(r, class, off);
-	store_release(&r->end[class],
-		      off + MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(class)));
-}
-
-void region_close_class(struct region *r, unsigned class)
-{
-	store_release(&r->end[class], 0);
-	set_sheaf(r, class, 0);
-}
 
 /* May this process use sequences? Sets hit.area and hit.number if so. */
 static bool find_rseq(void)
@@ -142,7 +80,7 @@ static bool find_rseq(void)
 void percpu_init(void)
 {
 	owner = os_pid();
-	set_layout();
+	region_layout();
 	slot_init();
 	for (size_t n = 0; n <= HIT_SIZES; n++)
 		hit.class[n] = (uint8_t)size_class(n);

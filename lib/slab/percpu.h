@@ -32,7 +32,7 @@
 
 struct sheaf {
 	uint32_t top, begin;	/* in this order: moved by one 64-bit store */
-};
+} __attribute__((aligned(8)));
 
 struct region {
 	struct sheaf sheaf[NR_CLASSES];
@@ -114,8 +114,11 @@ int vfork_end(long ret);
 
 /* ---- between percpu.c and percpu_slot.c ---- */
 
+#define SMALL_SLOTS	16u	/* capacity a sheaf begins with */
+
 /* Layout, constant after percpu_init. */
 extern uint32_t sheaf_small[NR_CLASSES], sheaf_full[NR_CLASSES];
+void region_layout(void);
 struct region *region_create(void);
 /* Begin a sheaf of the class unless it has, or have none. Only where nobody uses it. */
 void region_open_class(struct region *r, unsigned class);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Regions: where each class's sheaf lies in them (percpu.h draws it), making one,
+ * and giving a further cache its sheaf in those that are there.
+ *
+ * Locking: none of its own. Who opens or closes a class in a region knows that no
+ * one uses that class there.
+ */
+#include "base/bits.h"
+#include "page/page.h"
+#include "slab/percpu.h"
+
+uint32_t sheaf_small[NR_CLASSES], sheaf_full[NR_CLASSES];
+
+static uint32_t region_bytes;
+
+void region_layout(void)
+{
+	uint32_t off = sizeof(struct region);
+
+	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
+		sheaf_small[c] = off;
+		off += MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(c));
+	}
+	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
+		sheaf_full[c] = off;
+		off += sheaf_limit(c);
+	}
+	for (unsigned c = NR_SIZE_CLASSES + 1; c <= NR_SHEAF_CLASSES; c++) {
+		sheaf_small[c] = sheaf_full[c] = off;
+		off += EXTRA_SLOTS * (uint32_t)sizeof(void *);
+	}
+	region_bytes = off;
+}
+
+struct region *region_create(void)
+{
+	struct region *r = page_alloc_meta(bytes_pages(region_bytes));
+
+	if (!r)
+		return NULL;
+	for_each_cache(c)
+		region_open_class(r, c->class);
+	return r;
+}
+
+/* Both words of a sheaf at once: nobody sees a top without its begin. */
+static void set_sheaf(struct region *r, unsigned class, uint32_t off)
+{
+	union {
+		struct sheaf s;
+		uint64_t word;
+	} u = { .s = { off, off } };
+
+	__atomic_store_n((uint64_t *)&r->sheaf[class], u.word, __ATOMIC_RELEASE);
+}
+
+void region_open_class(struct region *r, unsigned class)
+{
+	uint32_t off = sheaf_small[class];
+
+	if (!sheaf_limit(class) || r->sheaf[class].begin)
+		return;
+	set_sheaf(r, class, off);
+	store_release(&r->end[class],
+		      off + MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(class)));
+}
+
+void region_close_class(struct region *r, unsigned class)
+{
+	store_release(&r->end[class], 0);
+	set_sheaf(r, class, 0);
+}
