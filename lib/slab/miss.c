@@ -5,6 +5,8 @@
  * Locking: none of its own. A batch in flight between two layers is private
  * to the thread.
  */
+#include <string.h>
+
 #include "page/page.h"
 #include "slab/barn.h"
 #include "slab/deferred.h"
@@ -12,6 +14,8 @@
 #include "slab/percpu.h"
 
 #define BATCH_LIMIT	256
+#define FIRST_BATCH	SMALL_SLOTS
+#define CACHE_LINE	64
 
 /* A batch that found no room in a sheaf: barn, else slabs. */
 static void spill(struct kmem_cache *c, void *const *objs, size_t n)
@@ -34,6 +38,26 @@ static __noinline void *refill_quiet(struct kmem_cache *c, unsigned how)
 	return NULL;
 }
 
+/*
+ * The first blocks of a small class that a CPU gets are handed out from one cache
+ * line after the other. A thread that allocates a block each for others in a row
+ * and passes them on would else tie their CPUs together: a block that is freed
+ * stays with the CPU that freed it, and its neighbours are elsewhere. All of them
+ * are in this CPU's sheaf, so that no other CPU fills the gaps. Later batches are
+ * in order: what is allocated together is used together.
+ */
+static void spread(void **objs, size_t n, size_t size)
+{
+	void *next[FIRST_BATCH];
+	size_t stride = (CACHE_LINE + size - 1) / size, k = n;
+
+	for (size_t start = 0; start < stride; start++) {
+		for (size_t i = start; i < n; i += stride)
+			next[--k] = objs[n - 1 - i];
+	}
+	memcpy(objs, next, n * sizeof(void *));
+}
+
 /* The sheaf is empty: fetch a batch, keep one, leave the rest in the sheaf. */
 __noinline void *class_refill(unsigned class, unsigned how)
 {
@@ -50,8 +74,14 @@ __noinline void *class_refill(unsigned class, unsigned how)
 	want = percpu_refill_size(class);
 	n = barn_get(c, objs, want, true);
 	if (!n) {
+		bool first = c->size < CACHE_LINE && want <= FIRST_BATCH;
+
+		if (first)
+			want = FIRST_BATCH;
 		n = slab_alloc(c, batch, want, how);
 		objs = batch + want - n;
+		if (first)
+			spread(objs, n, c->size);
 	}
 	if (!n)
 		return NULL;

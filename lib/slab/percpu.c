@@ -80,7 +80,7 @@ static bool find_rseq(void)
 void percpu_init(void)
 {
 	owner = os_pid();
-	region_layout();
+	region_set_layout();
 	slot_init();
 	for (size_t n = 0; n <= HIT_SIZES; n++)
 		hit.class[n] = (uint8_t)size_class(n);

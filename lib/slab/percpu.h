@@ -112,13 +112,13 @@ void percpu_fork_child(void);
 void vfork_begin(void);
 int vfork_end(long ret);
 
-/* ---- between percpu.c and percpu_slot.c ---- */
+/* ---- between percpu.c, percpu_region.c and percpu_slot.c ---- */
 
 #define SMALL_SLOTS	16u	/* capacity a sheaf begins with */
 
 /* Layout, constant after percpu_init. */
 extern uint32_t sheaf_small[NR_CLASSES], sheaf_full[NR_CLASSES];
-void region_layout(void);
+void region_set_layout(void);
 struct region *region_create(void);
 /* Begin a sheaf of the class unless it has, or have none. Only where nobody uses it. */
 void region_open_class(struct region *r, unsigned class);

@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Regions: where each class's sheaf lies in them (percpu.h draws it), making one,
- * and giving a further cache its sheaf in those that are there.
- *
- * Locking: none of its own. Who opens or closes a class in a region knows that no
- * one uses that class there.
+ * Regions: where each sheaf lies in one, and their making. See percpu.h for a
+ * drawing. Locking: the caller's; the layout is constant once it is set.
  */
 #include "base/bits.h"
-#include "page/page.h"
 #include "slab/percpu.h"
 
 uint32_t sheaf_small[NR_CLASSES], sheaf_full[NR_CLASSES];
 
 static uint32_t region_bytes;
 
-void region_layout(void)
+void region_set_layout(void)
 {
 	uint32_t off = sizeof(struct region);
 

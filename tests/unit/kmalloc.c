@@ -452,6 +452,60 @@ START_TEST(no_calls_when_steady)
 }
 END_TEST
 
+/* The first blocks of a small size lie in different cache lines, as many as there are. */
+START_TEST(lines_apart)
+{
+	unit_boot();
+	for (size_t size = 16; size < 64; size += 16) {
+		uintptr_t before = (uintptr_t)kmalloc(size) / 64;
+
+		for (int i = 1; i < 16; i++) {
+			uintptr_t line = (uintptr_t)kmalloc(size) / 64;
+
+			must(line != before);
+			before = line;
+		}
+	}
+	/* Later ones are neighbours. */
+	char *p = kmalloc(16);
+
+	for (int i = 0; i < 1000; i++)
+		p = kmalloc(16);
+	must_eq((char *)kmalloc(16) - p, 16);
+}
+END_TEST
+
+/* What is freed in great numbers, and not all of it, comes back by address. */
+START_TEST(reuse_by_address)
+{
+	static char *blocks[100000];
+	size_t in_order = 0, n = ARRAY_SIZE(blocks);
+	struct rng r = { 3 };
+
+	unit_boot();
+	for (size_t i = 0; i < n; i++)
+		blocks[i] = kmalloc(64);
+	/* Every second one, at random. */
+	for (size_t i = n - 1; i; i--) {
+		size_t k = rng_below(&r, i + 1);
+		char *other = blocks[k];
+
+		blocks[k] = blocks[i];
+		blocks[i] = other;
+	}
+	for (size_t i = 0; i < n; i += 2)
+		kfree(blocks[i]);
+	for (size_t i = 0; i < n; i += 2)
+		blocks[i] = kmalloc(64);
+	for (size_t i = 2; i < n; i += 2)
+		in_order += blocks[i] > blocks[i - 2] && blocks[i] - blocks[i - 2] < 4096;
+	/* All but what lay in the sheaf. */
+	ck_assert_uint_gt(in_order, n / 2 * 9 / 10);
+	for (size_t i = 0; i < n; i++)
+		kfree(blocks[i]);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -459,6 +513,7 @@ int main(void)
 		zero_touches_nothing, realloc_contents, realloc_in_place, realloc_same_class,
 		realloc_mapped, threshold_follows, mmap_parameters, perturbed, usage_exact,
 		lifo, no_calls_when_steady,
+		lines_apart, reuse_by_address,
 	};
 
 	return unit_run("kmalloc", tests, ARRAY_SIZE(tests));
