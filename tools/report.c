@@ -22,6 +22,20 @@ bool report_same_process(const struct snapshot *a, const struct snapshot *b)
 	       snapshot_start(newer) < (int64_t)(older->taken_ns / 1000000);
 }
 
+/* The size at the moment of the snapshot is the last point of its history. */
+static void end_history(struct snapshot *snap)
+{
+	struct snap_point *point;
+
+	if (!snap->has_heap ||
+	    (snap->points.n > 0 && snap->points.v[snap->points.n - 1].uptime >= snap->uptime))
+		return;
+	point = vec_push(&snap->points);
+	point->uptime = snap->uptime;
+	point->used = snap->heap_used;
+	point->rss = snap->rss;
+}
+
 /* The history of an older snapshot comes before that of the newer. */
 static void join_history(struct snapshot *newer, struct snapshot *older)
 {
@@ -43,6 +57,7 @@ static void add_snapshot(struct report *report, struct snapshot *snap)
 {
 	size_t i;
 
+	end_history(snap);
 	for (i = 0; i < report->snaps.n; i++) {
 		struct snapshot **other = &report->snaps.v[i], *older = *other;
 

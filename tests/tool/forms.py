@@ -263,13 +263,15 @@ def later(old):
     lines = [re.sub(r"^leak direct (\d+) 2 200 ", r"leak direct \1 5 900 ", line) for line in lines]
     lines = [line for line in lines if not re.match("leak direct .* 5000 ", line)]
     lines = [line for line in lines if not line.startswith("point ")]
-    return lines + ["point 8000 70000 3000000"]
+    return [line.replace("heap 40000", "heap 70000") for line in lines]
 
 
 after = change(snap, os.path.join(d, "b.snap"), later)
 joined = json.loads(stele("report", "--json", after, snap).stdout)
 same([len(joined["processes"]), [p["uptime_ms"] for p in joined["history"]]], [1, [0, 2500, 5000, 8000]],
      "of one process the last counts, with all its history")
+same(joined["history"][-1], {"uptime_ms": 8000, "used_bytes": 70000, "rss_bytes": 2000000},
+     "which ends with the size at the snapshot")
 
 # ---- differences ----
 
