@@ -14,6 +14,9 @@
  *
  *	cc map_region.c $(pkg-config --cflags --libs stele)
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE		/* memfd_create() */
+#endif
 #include <stele.h>
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# usage: tests/stages.sh asan|tsan|fuzz|clang|dist|arm64|musl|all ...
+# usage: tests/stages.sh asan|tsan|fuzz|clang|dist|deb|arm64|musl|all ...
 #
 # The checks that need a build of their own, each in build/NAME:
 #   asan    the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -9,9 +9,10 @@
 #   fuzz    libFuzzer drives the core, and the reader of snapshots, for FUZZ_SECONDS (60) each
 #   clang   everything compiles with clang and without a warning
 #   dist    make distcheck, with the unit tests
+#   deb     the Debian packages: built, read by lintian, installed, and the examples run from them
 #   arm64   cross-compiled; what qemu-user can run of the tests, on locked slots as it has no rseq
 #   musl    compiled for musl; those of tests/hard and tests/rseq that compile there
-# The last line is "N passed, N failed"; fuzz, clang and dist count as one check each.
+# The last line is "N passed, N failed"; fuzz, clang, dist and deb count as one check each.
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=tests/setup.sh
@@ -80,6 +81,12 @@ dist()
 		"TESTS=$(tests_in "$1" unit | tr '\n' ' ')"
 }
 
+deb()
+{
+	install_packages debhelper dpkg-dev fakeroot lintian &&
+		configure_tree "$1" && "$top/tests/package.sh" "$1"
+}
+
 # There is no pkg-config for the other machine: what it finds is for this one.
 stage_arm64()
 {
@@ -136,13 +143,14 @@ stage_musl()
 stage_fuzz() { one fuzz "$1"; }
 stage_clang() { one clang_build "$1"; }
 stage_dist() { one dist "$1"; }
+stage_deb() { one deb "$1"; }
 
 case " $* " in
 "  " | *" -"*)
 	sed -n 's/^# usage: /usage: /p' "$0" >&2
 	exit 2
 	;;
-*" all "*) set -- asan tsan fuzz clang dist arm64 musl ;;
+*" all "*) set -- asan tsan fuzz clang dist deb arm64 musl ;;
 esac
 
 # A finding of a sanitizer ends the program that made it.
@@ -153,7 +161,7 @@ export UBSAN_OPTIONS TSAN_OPTIONS
 all_passed=0 all_failed=0
 for stage in "$@"; do
 	case $stage in
-	asan | tsan | fuzz | clang | dist | arm64 | musl) ;;
+	asan | tsan | fuzz | clang | dist | deb | arm64 | musl) ;;
 	*)
 		say "no such stage: $stage"
 		exit 2
