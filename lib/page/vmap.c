@@ -40,6 +40,8 @@
 #include "base/bits.h"
 #include "os/os.h"
 #include "page/fault.h"
+#include "page/limit.h"
+#include "page/thp.h"
 
 #define LAZY_AREAS	1024		/* of some 65000 mappings that a process may have */
 #define LAZY_PER_DOUBLING (32ul << 20)	/* bytes per bit of the number of CPUs */
@@ -152,17 +154,20 @@ int vmap_alloc(size_t size, bool low, const void *caller, void **addr)
 	void *start;
 	int err;
 
-	if (len < size || should_fail(STELE_FAIL_PAGE_ALLOC, len))
+	if (len < size || should_fail(STELE_FAIL_PAGE_ALLOC, len) || !limit_charge(body))
 		return -ENOMEM;
 	err = map_or_purge(low ? os_map_low : os_map, len, &start);
+	if (!err) {
+		thp_advise(start, body);
+		a.node.key = a.base = a.addr = (uintptr_t)start;
+		err = os_seal((char *)start + body, page);
+		if (!err)
+			err = area_enter(&a);
+		if (err)
+			os_unmap(start, len);
+	}
 	if (err)
-		return err;
-	a.node.key = a.base = a.addr = (uintptr_t)start;
-	err = os_seal((char *)start + body, page);
-	if (!err)
-		err = area_enter(&a);
-	if (err)
-		os_unmap(start, len);
+		limit_uncharge(body);
 	else
 		*addr = start;
 	return err;
@@ -228,12 +233,18 @@ int vmap_pin(size_t size, bool huge, const void *caller, void **addr)
 {
 	size_t unit = huge ? os_huge_size() : os_page_size(), body = ALIGN_UP(size, unit);
 	struct vmap_area a = { .size = size, .caller = caller, .kind = VMAP_PINNED };
-	int err = body < size ? -ENOMEM : reserve(&a, body, unit);
+	int err;
 
+	if (body < size || !limit_charge(body))
+		return -ENOMEM;
+	err = reserve(&a, body, unit);
+	if (!err) {
+		a.addr = a.base;
+		err = finish(&a, open_pinned(&a, body, huge), addr);
+	}
 	if (err)
-		return err;
-	a.addr = a.base;
-	return finish(&a, open_pinned(&a, body, huge), addr);
+		limit_uncharge(body);
+	return err;
 }
 
 int vmap_map(int fd, uint64_t offset, size_t size, const void *caller, void **addr)
@@ -289,6 +300,16 @@ static enum vmap_error take(const void *addr, enum vmap_kind kind, struct vmap_a
 	return e;
 }
 
+/* What the area counts for in the limit: memory, but not a file's. */
+static size_t charged(const struct vmap_area *a)
+{
+	size_t page = os_page_size();
+
+	if (a->kind == VMAP_REGION)
+		return 0;
+	return a->kind == VMAP_ALLOC ? pages_of(a) : a->len - 2 * page;
+}
+
 static size_t lazy_bound(void)
 {
 	return (bit_last(os_cpus()) + 1) * LAZY_PER_DOUBLING;
@@ -307,6 +328,7 @@ enum vmap_error vmap_free(const void *addr, enum vmap_kind kind, const void *cal
 					os_seal_any((void *)a->base, a->len - 2 * os_page_size()));
 	if (!sealed)
 		os_unmap((void *)a->node.key, a->len);
+	limit_uncharge(charged(a));
 	lock_acquire(&vmap_lock);
 	if (sealed) {
 		a->freed = true;
@@ -416,23 +438,33 @@ static int resize_moving(struct vmap_area *a, size_t old_body, size_t body)
 	return 0;
 }
 
+static int resize_body(struct vmap_area *a, size_t old_body, size_t body)
+{
+	size_t more = body > old_body ? body - old_body : 0, less = old_body + more - body;
+	int err;
+
+	if (!limit_charge(more))
+		return -ENOMEM;
+	if (body <= a->len - os_page_size())
+		err = resize_in_place(a, old_body, body);
+	else
+		err = resize_moving(a, old_body, body);
+	limit_uncharge(err ? more : less);
+	return err;
+}
+
 enum vmap_error vmap_resize(const void *addr, size_t size, bool zero, const void *caller,
 			    void **new_addr, int *err, struct vmap_area *copy)
 {
 	struct vmap_area *a;
 	enum vmap_error e = take(addr, VMAP_ALLOC, &a, copy);
-	size_t page = os_page_size(), old_body, old_size, body = ALIGN_UP(size, page);
+	size_t body = ALIGN_UP(size, os_page_size()), old_body, old_size;
 
 	if (e != VMAP_OK)
 		return e;
 	old_body = pages_of(a);
 	old_size = a->size;
-	if (body < size)
-		*err = -ENOMEM;
-	else if (body <= a->len - page)
-		*err = resize_in_place(a, old_body, body);
-	else
-		*err = resize_moving(a, old_body, body);
+	*err = body < size ? -ENOMEM : resize_body(a, old_body, body);
 	if (!*err) {
 		a->size = size;
 		a->caller = caller;

@@ -366,8 +366,51 @@ static void address_limit(void *arg)
 	}
 }
 
-int main(void)
+/* Run anew with STELE_CONF=limit=64M: areas and pinned buffers count, freed ones do not. */
+static int limited(void)
 {
+	bool good = true;
+	void *p, *q;
+
+	for (int i = 0; i < 20; i++) {
+		p = stele_vmalloc(40 * MIB);
+		good = good && p;
+		q = stele_vmalloc_gfp(40 * MIB, STELE_GFP_KERNEL | STELE_GFP_NOWARN);
+		good = good && !q && errno == ENOMEM;
+		q = stele_vrealloc(p, 50 * MIB, STELE_GFP_KERNEL);
+		good = good && q;
+		good = good && !stele_vrealloc(q, 70 * MIB, STELE_GFP_KERNEL);
+		p = stele_vrealloc(q, MIB, STELE_GFP_KERNEL);
+		q = stele_vmalloc(50 * MIB);
+		good = good && p && q;
+		stele_vfree(p);
+		stele_vfree(q);
+	}
+	p = stele_alloc_pinned(80 * MIB, 0, NULL);
+	good = good && !p;
+	return good ? 0 : 1;
+}
+
+static void limits(char **argv)
+{
+	int status = -1;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		setenv("STELE_CONF", "limit=64M", 1);
+		execl("/proc/self/exe", argv[0], "limited", (char *)NULL);
+		_exit(2);
+	}
+	waitpid(pid, &status, 0);
+	ok(status == 0, "areas and pinned buffers count in limit=, until they are freed");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return limited();
 	page = stele_page_size();
 	makes();
 	faults_after_free();
@@ -380,6 +423,7 @@ int main(void)
 	kv_family();
 	budgets();
 	faults();
+	limits(argv);
 	threads();
 	ok(in_child(address_limit, NULL) == 0, "with RLIMIT_AS near, freed areas are unmapped first");
 	return tap_end();
