@@ -20,6 +20,7 @@
 
 #include "debug/depot.h"
 #include "life/kswapd.h"
+#include "observe/trigger.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "page/reserve.h"
@@ -37,6 +38,7 @@ static bool alone;	/* of the fork under way */
 
 void fork_prepare(void)
 {
+	leak_fork_prepare();
 	alone = os_single_threaded();
 	if (alone)
 		return;
@@ -85,6 +87,7 @@ static void release(bool child)
 void fork_parent(void)
 {
 	release(false);
+	leak_fork_done(false);
 }
 
 void fork_child(void)
@@ -93,4 +96,5 @@ void fork_child(void)
 	kswapd_fork_child();
 	percpu_fork_child();
 	vmap_fork_child();
+	leak_fork_done(true);
 }

@@ -24,6 +24,7 @@
 #include "life/fork.h"
 #include "life/kswapd.h"
 #include "observe/stats.h"
+#include "observe/trigger.h"
 #include "os/bug.h"
 #include "os/foreign.h"
 #include "os/lock.h"
@@ -141,11 +142,14 @@ static __attribute__((constructor)) void life_start(void)
 	/* A program that never allocates pays for nothing more than this. */
 	if (relocated == &relocated)
 		read_environment(os_environ());
-	if (tune.stats == STATS_EXIT)
+	if (tune.stats == STATS_EXIT || tune.leak != LEAK_OFF || tune.profile)
 		keep_stderr();
 	kswapd_init();
-	if (track_any)
+	/* Who tracks wants it from the first block on, and to be told of the end. */
+	if ((tune.leak != LEAK_OFF || tune.profile) && life_init()) {
 		capture_load();
+		leak_start();
+	}
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 

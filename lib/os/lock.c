@@ -6,6 +6,7 @@
 
 #define SPINS	100
 #define NAP_US	50
+#define STEP_MS	5u
 
 __cold_path void lock_wait(struct lock *l)
 {
@@ -34,6 +35,35 @@ __cold_path void lock_wait(struct lock *l)
 			return;
 		os_futex_wait(&l->word, 2);
 	}
+}
+
+bool lock_acquire_for_fork_within(struct lock *l, unsigned ms)
+{
+	for (unsigned us = 0; us < ms * 1000; ) {
+		uint32_t word = READ_ONCE(l->word);
+
+		if (word == LOCK_QUIET) {
+			os_nap(NAP_US);
+			us += NAP_US;
+			continue;
+		}
+		if (!__atomic_compare_exchange_n(&l->word, &word, 2, false, __ATOMIC_ACQUIRE,
+						 __ATOMIC_RELAXED))
+			continue;
+		if (word == 0)
+			return true;
+		os_futex_wait_ms(&l->word, 2, STEP_MS);
+		us += STEP_MS * 1000;
+	}
+	return false;
+}
+
+bool lock_acquire_within(struct lock *l, unsigned ms)
+{
+	if (!lock_acquire_for_fork_within(l, ms))
+		return false;
+	lock_note_acquire(l);
+	return true;
 }
 
 __cold_path void lock_wake(struct lock *l)

@@ -21,6 +21,7 @@
 #include "base/compiler.h"
 
 enum lock_rank {
+	RANK_OBSERVE,	/* observe/leak.c: one report at a time, the table of modules */
 	RANK_INIT,	/* life/init.c: first call */
 	RANK_SHRINKER,	/* slab/shrinker.c: who is to be asked for memory */
 	RANK_MEMPOOL,	/* slab/mempool.c: what pools have set aside */
@@ -97,6 +98,13 @@ static inline bool lock_enter(struct lock *l, bool wait)
 	lock_acquire(l);
 	return true;
 }
+
+/*
+ * For who may have interrupted the holder: false after about @ms in vain. The
+ * second is as lock_acquire_for_fork().
+ */
+bool lock_acquire_within(struct lock *l, unsigned ms);
+bool lock_acquire_for_fork_within(struct lock *l, unsigned ms);
 
 static inline void lock_unlock_word(struct lock *l)
 {

@@ -87,6 +87,8 @@ bool os_rseq_join(void);
 bool os_rseq_declined(void);
 /* Where the area of ours is, registered or not. */
 ptrdiff_t os_rseq_own_offset(void);
+/* How far below the thread pointer our thread-local variables begin. */
+size_t os_tls_reach(void);
 
 /* One more than the largest CPU number that can exist, 0: unknown; CPUs for us. */
 unsigned os_cpu_ids(void);
@@ -102,6 +104,8 @@ void os_nap(unsigned us);
 
 /* Sleep while *word == value; may return early. */
 void os_futex_wait(uint32_t *word, uint32_t value);
+/* For @ms at most. */
+void os_futex_wait_ms(uint32_t *word, uint32_t value, unsigned ms);
 void os_futex_wake(uint32_t *word, int waiters);
 
 /* Write all of it, retrying short writes and EINTR. */

@@ -140,7 +140,7 @@ int os_peek(const void *addr, void *to, size_t len)
 {
 	struct iovec here = { to, len }, there = { (void *)(uintptr_t)addr, len };
 	unsigned char vec[1];
-	long n = raw_syscall6(SYS_process_vm_readv, os_pid(), (long)&here, 1, (long)&there, 1, 0);
+	long n = raw_syscall6(SYS_process_vm_readv, raw_syscall(SYS_gettid, 0, 0, 0, 0), (long)&here, 1, (long)&there, 1, 0);
 
 	if (n == (long)len)
 		return 0;

@@ -36,3 +36,9 @@ size_t boot_size(const void *p)
 {
 	return *(const size_t *)((uintptr_t)p - BOOT_ALIGN);
 }
+
+void boot_range(uintptr_t *start, uintptr_t *end)
+{
+	*start = (uintptr_t)arena;
+	*end = *start + MIN(READ_ONCE(used), (size_t)BOOT_BYTES);
+}

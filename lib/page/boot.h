@@ -14,5 +14,7 @@
 void *boot_alloc(size_t size, size_t align);
 bool boot_owns(const void *p);
 size_t boot_size(const void *p);
+/* What was handed out so far. */
+void boot_range(uintptr_t *start, uintptr_t *end);
 
 #endif

@@ -152,5 +152,5 @@ __public void free_aligned_sized(void *p, size_t align, size_t size)
 
 __public size_t malloc_usable_size(void *p)
 {
-	return ksize(p);
+	return unlikely(track_on) ? tracked_usable(p) : ksize(p);
 }

@@ -7,14 +7,18 @@
  *    hold as live), runs of pages by their descriptors, mapped blocks by their
  *    table.
  *
- * 2. Finding. The class of a page names the slab at once; but large blocks have
- *    a class on their first page only, and mapped ones none. So an index of both
- *    is made, sorted by address: it is searched where the class map says nothing.
+ * 2. Finding. Slabs are made of aligned units of 64 KiB. A table of the break's
+ *    units, eight bytes each, says where a slab's records are: descriptors lie too
+ *    far apart to stay in a cache. Large blocks have a class on their first page
+ *    only, and mapped ones none: an index of both is made, sorted by address, and
+ *    searched where there is no slab.
  *
  * Locking: blocks_lock() takes all locks of the allocator in rank order, to be
  * given back once no other thread runs; the rest takes none.
  */
 #include "slab/blocks.h"
+
+#include <string.h>
 
 #include "base/bits.h"
 #include "debug/depot.h"
@@ -31,39 +35,68 @@ struct extent {
 	struct track *rec;
 };
 
-uintptr_t blocks_lo, blocks_hi;
+struct block_window block_windows[2];
+
+/* Of each unit of the window: records of its slab, and above bit 56 the class. 0: see elsewhere. */
+#define UNIT_SHIFT	16
+#define UNIT_CLASS	56
+static uint64_t *units;
+static size_t nr_units;
 
 static struct extent *extents;
 static size_t nr_extents, max_extents;
 
+#define PATIENCE_MS	500u	/* for the first lock that is not to be had */
+#define NR_MISSED	16u
+
+static struct lock *missed[NR_MISSED];
+static unsigned nr_missed;
+
+static void take(struct lock *l)
+{
+	if (nr_missed < NR_MISSED &&
+	    !lock_acquire_for_fork_within(l, nr_missed ? PATIENCE_MS / 10 : PATIENCE_MS))
+		missed[nr_missed++] = l;
+}
+
+static void give(struct lock *l)
+{
+	for (unsigned i = 0; i < nr_missed; i++) {
+		if (missed[i] == l)
+			return;
+	}
+	lock_unlock_word(l);
+}
+
 void blocks_lock(void)
 {
-	lock_acquire_for_fork(&caches_lock);
+	nr_missed = 0;
+	take(&caches_lock);
 	for_each_cache(c)
-		lock_acquire_for_fork(&c->list_lock);
+		take(&c->list_lock);
 	for_each_cache(c)
-		lock_acquire_for_fork(&c->barn.lock);
-	lock_acquire_for_fork(&depot_lock);
-	lock_acquire_for_fork(&vmalloc_lock);
-	lock_acquire_for_fork(&vmap_lock);
-	lock_acquire_for_fork(&zone_lock);
-	lock_acquire_for_fork(&reserve_lock);
-	lock_acquire_for_fork(&hit_lock);
+		take(&c->barn.lock);
+	take(&depot_lock);
+	take(&vmalloc_lock);
+	take(&vmap_lock);
+	take(&zone_lock);
+	take(&reserve_lock);
+	take(&hit_lock);
 }
 
 void blocks_unlock(void)
 {
-	lock_unlock_word(&hit_lock);
-	lock_unlock_word(&reserve_lock);
-	lock_unlock_word(&zone_lock);
-	lock_unlock_word(&vmap_lock);
-	lock_unlock_word(&vmalloc_lock);
-	lock_unlock_word(&depot_lock);
+	give(&hit_lock);
+	give(&reserve_lock);
+	give(&zone_lock);
+	give(&vmap_lock);
+	give(&vmalloc_lock);
+	give(&depot_lock);
 	for_each_cache(c)
-		lock_unlock_word(&c->barn.lock);
+		give(&c->barn.lock);
 	for_each_cache(c)
-		lock_unlock_word(&c->list_lock);
-	lock_unlock_word(&caches_lock);
+		give(&c->list_lock);
+	give(&caches_lock);
 }
 
 typedef bool visit_fn(const struct block *b, void *arg);
@@ -190,21 +223,50 @@ bool blocks_walk(visit_fn *fn, void *arg)
 
 /* ---- the index ---- */
 
-static bool count_run(struct page *page __unused_arg, pfn_t pfn, unsigned class, void *arg)
+static void widen(struct block_window *w, uintptr_t start, uintptr_t end)
+{
+	uintptr_t before = w->size ? w->start + w->size : end;
+
+	w->start = w->size ? MIN(w->start, start) : start;
+	w->size = MAX(before, end) - w->start;
+}
+
+static bool count_run(struct page *page, pfn_t pfn, unsigned class, void *arg)
 {
 	uintptr_t at = (uintptr_t)pfn_addr(pfn);
 
 	*(size_t *)arg += is_run(class);
-	blocks_lo = MIN(blocks_lo, at);
-	blocks_hi = MAX(blocks_hi, at + ((size_t)page->npages << PAGE_SHIFT));
+	widen(&block_windows[section_of(pfn)->zone != &zones[ZONE_BRK]], at,
+	      at + ((size_t)page->npages << PAGE_SHIFT));
 	return true;
+}
+
+static bool count_mapped(void *addr __unused_arg, size_t len __unused_arg,
+			 struct vm_tag *tag __unused_arg, void *arg)
+{
+	++*(size_t *)arg;
+	return true;
+}
+
+static void enter_slab(struct slab *s, uintptr_t at)
+{
+	const struct kmem_cache *c = s->cache;
+	const struct track *tracks = slab_records(c, s);
+	size_t unit = (at - window.base) >> UNIT_SHIFT;
+
+	for (size_t i = 0; tracks && i < (PAGE_SIZE << c->order) >> UNIT_SHIFT; i++) {
+		if (unit + i < nr_units)
+			units[unit + i] = (uintptr_t)tracks | (uint64_t)c->class << UNIT_CLASS;
+	}
 }
 
 static bool enter_run(struct page *page, pfn_t pfn, unsigned class, void *arg __unused_arg)
 {
 	uintptr_t at = (uintptr_t)pfn_addr(pfn);
 
-	if (is_run(class) && nr_extents < max_extents)
+	if (!is_run(class))
+		enter_slab((struct slab *)page, at);
+	else if (nr_extents < max_extents)
 		extents[nr_extents++] = (struct extent){
 			at, at + ((size_t)page->npages << PAGE_SHIFT), run_track(page, class) };
 	return true;
@@ -217,8 +279,7 @@ static bool enter_mapped(void *addr, size_t len, struct vm_tag *tag, void *arg _
 	if (nr_extents < max_extents)
 		extents[nr_extents++] = (struct extent){ at, at + len,
 							    live((struct track *)tag) };
-	blocks_lo = MIN(blocks_lo, at);
-	blocks_hi = MAX(blocks_hi, at + len);
+	widen(&block_windows[1], at, at + len);
 	return true;
 }
 
@@ -250,15 +311,16 @@ static void sort(struct extent *e, size_t n)
 	}
 }
 
-bool blocks_index(void)
+bool blocks_index(void *(*alloc)(size_t bytes))
 {
-	blocks_lo = UINTPTR_MAX;
-	blocks_hi = 0;
-	max_extents = vmalloc_stats().count;
+	memset(block_windows, 0, sizeof(block_windows));
+	max_extents = 0;
+	vmalloc_walk(count_mapped, &max_extents);
 	walk_zones(count_run, &max_extents);
-	max_extents = MAX(max_extents, (size_t)1);
-	extents = page_alloc_meta(bytes_pages(max_extents * sizeof(*extents)));
-	if (!extents)
+	nr_units = window.pages >> (UNIT_SHIFT - PAGE_SHIFT);
+	extents = alloc((max_extents + 1) * sizeof(*extents));
+	units = alloc((nr_units + 1) * sizeof(*units));
+	if (!extents || !units)
 		return false;
 	nr_extents = 0;
 	walk_zones(enter_run, NULL);
@@ -269,10 +331,9 @@ bool blocks_index(void)
 
 void blocks_unindex(void)
 {
-	if (extents)
-		page_free_meta(extents, bytes_pages(max_extents * sizeof(*extents)));
 	extents = NULL;
-	nr_extents = 0;
+	units = NULL;
+	nr_extents = nr_units = 0;
 }
 
 static __noinline bool find_extent(uintptr_t at, struct block *b)
@@ -291,37 +352,72 @@ static __noinline bool find_extent(uintptr_t at, struct block *b)
 	if (!lo || at >= extents[lo - 1].end)
 		return false;
 	e = &extents[lo - 1];
-	*b = block_of((void *)e->start, e->end - e->start, e->rec);
+	*b = (struct block){ (void *)e->start, e->end - e->start, e->end - e->start, e->rec };
 	return true;
+}
+
+/* Which object of its slab: the reciprocal is exact where objects begin, else maybe one up. */
+static inline size_t object_at(const struct kmem_cache *c, uintptr_t at)
+{
+	size_t off = at & ((PAGE_SIZE << c->order) - 1), i = off * c->magic >> 32;
+
+	return i - (i * c->size > off);
+}
+
+static __noinline bool locate_elsewhere(uintptr_t at, struct block *b)
+{
+	unsigned class = class_of((void *)at);
+	const struct kmem_cache *c = &kmem_caches[class];
+	struct track *tracks;
+	struct slab *s;
+	size_t i;
+
+	if (!block_possible(at))
+		return false;
+	if (is_run(class))
+		return find_extent(at, b);
+	i = object_at(c, at);
+	s = slab_of((void *)at, class);
+	if (i >= c->objects || s->state != PG_SLAB || !bits_test(slab_bitmap(s), i))
+		return false;
+	tracks = slab_records(c, s);
+	*b = (struct block){ (char *)s->base + i * c->size, c->usable, c->usable,
+			     tracks ? &tracks[i] : NULL };
+	return true;
+}
+
+bool block_locate(const void *addr, struct block *b)
+{
+	uintptr_t at = (uintptr_t)addr;
+	size_t unit = (at - window.base) >> UNIT_SHIFT, i;
+	uint64_t entry = likely(unit < nr_units) ? units[unit] : 0;
+	const struct kmem_cache *c;
+
+	if (unlikely(!entry))
+		return locate_elsewhere(at, b);
+	c = &kmem_caches[entry >> UNIT_CLASS];
+	i = object_at(c, at);
+	if (i >= c->objects)
+		return false;
+	b->addr = (char *)ALIGN_DOWN(at, PAGE_SIZE << c->order) + i * c->size;
+	b->size = b->usable = c->usable;
+	b->rec = (struct track *)(uintptr_t)(entry & (BITS_MASK(UNIT_CLASS) - 1)) + i;
+	__builtin_prefetch(b->rec, 1);
+	return true;
+}
+
+/* An object of a tracked slab is one while it has a stack; what has no record is one. */
+bool block_is_live(struct block *b)
+{
+	if (!b->rec)
+		return true;
+	b->size = track_size(b->rec, b->usable);
+	return b->rec->stack;
 }
 
 bool block_find(const void *addr, struct block *b)
 {
-	uintptr_t at = (uintptr_t)addr;
-	struct track *tracks;
-	struct kmem_cache *c;
-	struct slab *s;
-	unsigned class;
-	size_t off, i;
-
-	if (likely(at - blocks_lo >= blocks_hi - blocks_lo))
-		return false;
-	class = class_of(addr);
-	if (class == CLASS_NONE || class == CLASS_LARGE)
-		return find_extent(at, b);
-	c = &kmem_caches[class];
-	off = at & ((PAGE_SIZE << c->order) - 1);
-	/* The reciprocal is exact where objects begin, elsewhere it may be one up. */
-	i = off * c->magic >> 32;
-	i -= i * c->size > off;
-	s = slab_of(addr, class);
-	if (i >= c->objects || s->state != PG_SLAB || !bits_test(slab_bitmap(s), i))
-		return false;
-	tracks = slab_records(c, s);
-	if (tracks && !tracks[i].stack)
-		return false;
-	*b = block_of((char *)s->base + i * c->size, c->usable, tracks ? &tracks[i] : NULL);
-	return true;
+	return block_locate(addr, b) && block_is_live(b);
 }
 
 /* ---- what is ours ---- */

@@ -10,7 +10,7 @@
  *	... stop the threads ...
  *	blocks_unlock();	nobody else runs: structures are at rest and free to use
  *	blocks_index();
- *	... block_find(), blocks_walk(), page_alloc_meta() ...
+ *	... block_find(), blocks_walk() ...
  *	blocks_unindex();
  *	... resume the threads ...
  */
@@ -26,11 +26,18 @@ struct block {
 	struct track *rec;	/* NULL: allocated untracked (sampling: most blocks) */
 };
 
+/*
+ * Who was interrupted by a signal may himself hold a lock: after a while in vain
+ * the caller goes on without it. Its holder will be stopped, or is the caller.
+ */
 void blocks_lock(void);
 void blocks_unlock(void);
 
-/* Build what block_find() needs. False: no memory. */
-bool blocks_index(void);
+/*
+ * Build what block_find() needs, in memory from @alloc (zeroed), which must not
+ * need a lock of ours. False: no memory.
+ */
+bool blocks_index(void *(*alloc)(size_t bytes));
 void blocks_unindex(void);
 
 /*
@@ -39,8 +46,28 @@ void blocks_unindex(void);
  */
 bool block_find(const void *addr, struct block *b);
 
-/* Every address that can be in a block is in [lo, hi): the scanner's first test. */
-extern uintptr_t blocks_lo, blocks_hi;
+/*
+ * The same in two steps: where the block is that would hold @addr, and, once its
+ * record was fetched, whether it is live. The first step only asks for the record
+ * (a prefetch): a scanner has other words to look at meanwhile. Between the two
+ * @b->size is what may be used.
+ */
+bool block_locate(const void *addr, struct block *b);
+bool block_is_live(struct block *b);
+
+/*
+ * Every address that can be in a block is in one of these: the scanner's first test.
+ * The first is the break's, the second has all others.
+ */
+struct block_window {
+	uintptr_t start, size;
+};
+extern struct block_window block_windows[2];
+static inline bool block_possible(uintptr_t addr)
+{
+	return addr - block_windows[0].start < block_windows[0].size ||
+	       addr - block_windows[1].start < block_windows[1].size;
+}
 
 /*
  * Visit every live block. In leak mode all blocks of the program are visited,

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "debug/track.h"
 #include "page/page.h"
 #include "slab/barn.h"
 #include "slab/deferred.h"
@@ -26,6 +27,18 @@ static void spill(struct kmem_cache *c, void *const *objs, size_t n)
 	WRITE_ONCE(c->freed, READ_ONCE(c->freed) + n * c->size);
 	if (unlikely(c->freed >= SLAB_RECLAIM_STEP) && c->class <= NR_SIZE_CLASSES)
 		slab_reclaim(c);
+}
+
+/*
+ * What is left of a batch on the stack would look like pointers of the program's, to
+ * blocks that it gets later.
+ */
+static inline void forget(void **objs, size_t n)
+{
+	if (unlikely(track_on)) {
+		memset(objs, 0, n * sizeof(*objs));
+		__asm__ __volatile__("" : : "r"(objs) : "memory");
+	}
 }
 
 /* Who may neither wait nor enter the kernel takes one from wherever it is at hand. */
@@ -62,7 +75,7 @@ static void spread(void **objs, size_t n, size_t size)
 __noinline void *class_refill(unsigned class, unsigned how)
 {
 	struct kmem_cache *c = &kmem_caches[class];
-	void *batch[BATCH_LIMIT], **objs = batch;
+	void *batch[BATCH_LIMIT], **objs = batch, *obj;
 	size_t want, n, kept;
 
 	if (!(how & ALLOC_WAIT))
@@ -87,9 +100,11 @@ __noinline void *class_refill(unsigned class, unsigned how)
 		return NULL;
 	/* The hottest is the caller's; those below it go in as far as there is room. */
 	n--;
+	obj = objs[n];
 	kept = percpu_push_batch(class, objs, n);
 	spill(c, objs, n - kept);
-	return objs[n];
+	forget(batch, want);
+	return obj;
 }
 
 /* The sheaf is full: make it larger, or move a batch out. */
@@ -105,6 +120,7 @@ __noinline void class_flush(unsigned class, void *obj)
 		return;
 	n = percpu_pop_batch(class, objs, c->batch);
 	spill(c, objs, n);
+	forget(objs, n);
 	if (!percpu_push(class, obj))
 		spill(c, &obj, 1);
 }

@@ -146,6 +146,28 @@ static void *sampled_alloc(size_t size, size_t align, bool zero, uint32_t stack)
 	return p;
 }
 
+/*
+ * What an earlier block has left, and the program does not write, would be taken for
+ * pointers of this one: zero what lies from byte @from on. Of whole pages only those
+ * that are not zero already.
+ */
+static void wipe(void *p, size_t from, size_t size)
+{
+	unsigned class = class_of(p);
+	char *at = (char *)p + from;
+	size_t head = -(uintptr_t)at & (PAGE_SIZE - 1);
+
+	if (class == CLASS_NONE || from >= size || tune.perturb)
+		return;
+	if (class != CLASS_LARGE) {
+		memset(at, 0, size - from);
+		return;
+	}
+	head = MIN(head, size - from);
+	memset(at, 0, head);
+	page_zero(at + head, bytes_pages(size - from - head));
+}
+
 static inline void *tracked_alloc(size_t size, size_t align, bool zero, uintptr_t frame)
 {
 	uint32_t stack = stack_capture(frame);
@@ -154,8 +176,11 @@ static inline void *tracked_alloc(size_t size, size_t align, bool zero, uintptr_
 	if (track_sampling)
 		return sampled_alloc(size, align, zero, stack);
 	p = plain_alloc(size, align, zero);
-	if (likely(p))
-		write_record(p, size, stack);
+	if (unlikely(!p))
+		return NULL;
+	if (!zero)
+		wipe(p, 0, size);
+	write_record(p, size, stack);
 	return p;
 }
 
@@ -289,6 +314,7 @@ __noinline void *tracked_realloc(void *p, size_t size)
 	unsigned class = class_of(p);
 	struct track *t, old;
 	uint32_t stack;
+	size_t had = 0;
 	void *q;
 
 	if (track_sampling)
@@ -296,13 +322,33 @@ __noinline void *tracked_realloc(void *p, size_t size)
 	stack = stack_capture(FRAME());
 	/* Cleared first: once the block is freed its record may be another's. */
 	t = class != CLASS_NONE ? zone_track(p, class) : NULL;
-	if (t)
+	if (t) {
 		old = *t;
+		had = track_size(t, ksize(p));
+	}
 	clear_record(p, class, tune.free_stacks ? stack : STACK_NONE);
 	q = krealloc(p, size);
-	if (q)
+	if (q) {
+		if (t)
+			wipe(q, had, size);
 		write_record(q, size, stack);
-	else if (t)
+	} else if (t) {
 		*t = old;
+	}
 	return q;
+}
+
+/*
+ * What was asked for, and no more: who learns that there is more may use it, and
+ * what lies there is not looked at for pointers.
+ */
+size_t tracked_usable(const void *p)
+{
+	unsigned class = class_of(p);
+	size_t usable = ksize(p);
+	struct track t = { 0 };
+
+	if (p && !boot_owns(p))
+		t = read_record(p, class);
+	return t.stack ? track_size(&t, usable) : usable;
 }

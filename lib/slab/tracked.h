@@ -20,6 +20,7 @@ void *tracked_calloc(size_t bytes);
 void *tracked_aligned(size_t size, size_t align);
 void *tracked_realloc(void *p, size_t size);
 void tracked_free(void *p);
+size_t tracked_usable(const void *p);
 
 /*
  * For blocks that come and go by other ways: write the record of a block that is the

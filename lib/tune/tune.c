@@ -174,7 +174,7 @@ bool tune_set_text(enum tune_id id, const char *text, const char *stops,
 	uint64_t v = 0;
 	bool ok;
 
-	if (t->type == TUNE_NAMES) {
+	if (t->type == TUNE_NAMES || t->type == TUNE_TEXT) {
 		/* The environment stays where it is: no copy. */
 		v = (uintptr_t)text;
 		ok = true;
@@ -236,6 +236,25 @@ bool tune_has_name(enum tune_id id, const char *word)
 			s++;
 	}
 	return false;
+}
+
+bool tune_text(enum tune_id id, char *buf, size_t size)
+{
+	const char *s = (const char *)(uintptr_t)tune_value(id);
+	size_t n = 0;
+
+	while (s && !is_stop(s[n], ","))
+		n++;
+	if (!n)
+		return false;
+	if (n >= size) {
+		warn("%s: longer than %lu bytes, ignored", tunables[id].name, (unsigned long)size);
+		return false;
+	}
+	for (size_t i = 0; i < n; i++)
+		buf[i] = s[i];
+	buf[n] = '\0';
+	return true;
 }
 
 int tune_mallopt(int param, int value)

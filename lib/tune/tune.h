@@ -5,7 +5,7 @@
 
 #include "base/compiler.h"
 
-enum tune_type { TUNE_SIZE, TUNE_INT, TUNE_CHOICE, TUNE_NAMES };
+enum tune_type { TUNE_SIZE, TUNE_INT, TUNE_CHOICE, TUNE_NAMES, TUNE_TEXT };
 
 enum tune_source {
 	TUNE_DEFAULT,
@@ -38,6 +38,7 @@ enum oom_choice { OOM_NULL, OOM_REPORT, OOM_ABORT };
 enum stats_choice { STATS_OFF, STATS_EXIT };
 enum leak_choice { LEAK_OFF, LEAK_EXIT, LEAK_ON };
 enum unwind_choice { UNWIND_AUTO, UNWIND_FP, UNWIND_LIBUNWIND, UNWIND_NONE };
+enum scan_choice { SCAN_ON, SCAN_OFF };
 enum free_stacks_choice { FREE_STACKS_OFF, FREE_STACKS_ON };
 
 struct tunable {
@@ -69,6 +70,9 @@ size_t tune_format(enum tune_id id, char *buf, size_t size);
 
 /* Is @word among the words of a TUNE_NAMES tunable? */
 bool tune_has_name(enum tune_id id, const char *word);
+
+/* Copy a TUNE_TEXT. False: it is not set, empty, or does not fit: nothing copied. */
+bool tune_text(enum tune_id id, char *buf, size_t size);
 
 /* mallopt(3): 1 on success or an unknown parameter, 0 on a refused value. */
 int tune_mallopt(int param, int value);

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the kernel has for a signal, and what the program believes:
+ *
+ *	kernel			program
+ *	on_fatal		SIG_DFL
+ *	on_once			a handler with SA_RESETHAND
+ *	on_request		anything (the signal of leak_signal=)
+ *	anything else		the same
+ *
+ * believed[] counts where the kernel has one of ours. It is written before the
+ * kernel is told: a handler that runs at once must find it. Two threads that set
+ * the action of one signal at a time get one of the two, as without us.
+ */
+#include "observe/catch.h"
+
+#include <errno.h>
+
+#include "base/fmt.h"
+#include "observe/helper.h"
+#include "observe/trigger.h"
+#include "os/proc.h"
+#include "tune/tune.h"
+
+typedef int (*sigaction_t)(int, const struct sigaction *, struct sigaction *);
+
+static struct sigaction believed[OS_NR_SIGNALS + 1];
+static sigaction_t libc_sigaction;
+static bool catching;		/* fatal ones */
+static bool first_process;	/* of its name space: they do nothing to it by default */
+static int request_signal;	/* 0: none */
+
+static const char *const names[] = {
+	"0", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE",
+	"SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT",
+	"SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU",
+	"SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
+};
+
+const char *catch_name(int sig)
+{
+	static char number[16];
+
+	if (sig > 0 && (size_t)sig < ARRAY_SIZE(names))
+		return names[sig];
+	fmt_print(number, sizeof(number), "%d", sig);
+	return number;
+}
+
+static int real(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	sigaction_t f = READ_ONCE(libc_sigaction);
+
+	if (!f) {
+		f = (sigaction_t)os_next_symbol("sigaction");
+		WRITE_ONCE(libc_sigaction, f);
+	}
+	if (f)
+		return f(sig, act, old);
+	errno = ENOSYS;
+	return -1;
+}
+
+/* Does its default action end the process? libc's own signals are left alone. */
+static bool ends(int sig)
+{
+	switch (sig) {
+	case SIGKILL: case SIGSTOP: case SIGTSTP: case SIGTTIN: case SIGTTOU:
+	case SIGCHLD: case SIGCONT: case SIGURG: case SIGWINCH:
+	case 32: case OS_SIGNAL_SYNC:
+		return false;
+	default:
+		return sig != request_signal;
+	}
+}
+
+static bool is_ours_to_catch(int sig)
+{
+	return catching && ends(sig) &&
+	       (!first_process || sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE ||
+		sig == SIGILL || sig == SIGABRT || sig == SIGTRAP);
+}
+
+static void on_fatal(int sig, siginfo_t *info, void *context)
+{
+	int saved = errno;
+
+	leak_at_signal(sig, context);
+	os_sigaction(sig, &(struct os_sigaction){ 0 }, NULL);
+	os_signal_info(os_tid(), sig, info);
+	errno = saved;
+}
+
+static void call(const struct sigaction *act, int sig, siginfo_t *info, void *context)
+{
+	if (act->sa_handler == SIG_DFL || act->sa_handler == SIG_IGN)
+		return;
+	if (act->sa_flags & SA_SIGINFO)
+		act->sa_sigaction(sig, info, context);
+	else
+		act->sa_handler(sig);
+}
+
+static struct sigaction fatal_action(void)
+{
+	struct sigaction act = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	act.sa_sigaction = on_fatal;
+	sigfillset(&act.sa_mask);
+	return act;
+}
+
+/* What SA_RESETHAND asks for, with ours as the default. */
+static void on_once(int sig, siginfo_t *info, void *context)
+{
+	struct sigaction act = believed[sig];
+
+	catch_default(sig);
+	call(&act, sig, info, context);
+}
+
+static void on_request(int sig, siginfo_t *info, void *context)
+{
+	struct sigaction act = believed[sig];
+	int saved = errno;
+
+	helper_request();
+	errno = saved;
+	call(&act, sig, info, context);
+}
+
+bool catch_is_ours(const void *handler)
+{
+	return handler == (void *)on_fatal || handler == (void *)on_once ||
+	       handler == (void *)on_request;
+}
+
+static bool is_ours(const struct sigaction *act)
+{
+	return catch_is_ours((void *)act->sa_sigaction);
+}
+
+bool catch_holds(int sig)
+{
+	return request_signal && sig == request_signal;
+}
+
+void catch_default(int sig)
+{
+	struct sigaction act = fatal_action();
+
+	if (!is_ours_to_catch(sig))
+		return;
+	believed[sig] = (struct sigaction){ .sa_handler = SIG_DFL };
+	real(sig, &act, NULL);
+}
+
+/* What the kernel is to have when the program wants @act. */
+static struct sigaction translate(int sig, const struct sigaction *act)
+{
+	struct sigaction set = *act;
+
+	if (sig == request_signal) {
+		set.sa_flags = (act->sa_flags & ~SA_RESETHAND) | SA_SIGINFO | SA_RESTART;
+		set.sa_sigaction = on_request;
+	} else if (act->sa_handler == SIG_DFL) {
+		set = fatal_action();
+	} else if (act->sa_handler != SIG_IGN && (act->sa_flags & (int)SA_RESETHAND)) {
+		set.sa_flags = (act->sa_flags & ~(int)SA_RESETHAND) | SA_SIGINFO;
+		set.sa_sigaction = on_once;
+	}
+	return set;
+}
+
+int catch_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	struct sigaction set, was, before;
+	int err;
+
+	if (sig < 1 || sig > OS_NR_SIGNALS || (sig != request_signal && !is_ours_to_catch(sig)))
+		return real(sig, act, old);
+	before = believed[sig];
+	if (act) {
+		struct sigaction wanted = *act;
+
+		set = translate(sig, &wanted);
+		believed[sig] = wanted;
+	}
+	err = real(sig, act ? &set : NULL, &was);
+	if (err && act)
+		believed[sig] = before;
+	if (!err && old)
+		*old = is_ours(&was) ? before : was;
+	return err;
+}
+
+void catch_start(bool fatal)
+{
+	catching = fatal;
+	first_process = os_pid() == 1;
+	for (int sig = 1; sig <= OS_NR_SIGNALS; sig++) {
+		struct sigaction now;
+
+		if (is_ours_to_catch(sig) && !real(sig, NULL, &now) && now.sa_handler == SIG_DFL)
+			catch_default(sig);
+	}
+	if (tune.leak_signal && tune.leak_signal <= OS_NR_SIGNALS) {
+		struct sigaction act = { .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
+		int sig = (int)tune.leak_signal;
+
+		act.sa_sigaction = on_request;
+		if (!real(sig, &act, &believed[sig]))
+			request_signal = sig;
+		if (is_ours(&believed[sig]))
+			believed[sig] = (struct sigaction){ .sa_handler = SIG_DFL };
+	}
+}

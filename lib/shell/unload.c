@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* dlclose(): what code was where is noted before its addresses become another's. */
+#include <stddef.h>
+
+#include "observe/module.h"
+#include "observe/trigger.h"
+#include "os/proc.h"
+#include "shell/shell.h"
+
+int dlclose(void *handle);
+__public int dlclose(void *handle)
+{
+	static int (*next)(void *);
+	int (*f)(void *) = READ_ONCE(next);
+	int err;
+
+	if (!f) {
+		f = (int (*)(void *))os_next_symbol("dlclose");
+		WRITE_ONCE(next, f);
+	}
+	if (!f)
+		return -1;
+	if (!leak_on)
+		return f(handle);
+	module_before_unload();
+	err = f(handle);
+	module_after_unload();
+	return err;
+}
