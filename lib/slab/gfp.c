@@ -19,6 +19,7 @@
 
 #include "base/fmt.h"
 #include "os/bug.h"
+#include "os/foreign.h"
 #include "os/os.h"
 #include "page/page.h"
 #include "page/task.h"
@@ -223,6 +224,9 @@ static void *alloc_unrecorded(const struct request *r, stele_gfp_t gfp)
 		return gfp_invalid(r, "only pages are to be had below 4 GiB");
 	if (unlikely(gfp & STELE_GFP_NOFAIL && !(gfp & STELE_GFP_DIRECT_RECLAIM)))
 		return gfp_invalid(r, "__GFP_NOFAIL by who may not wait");
+	/* libc knows no flags but one. */
+	if (unlikely(foreign_all))
+		return foreign_alloc(r->size, r->align, gfp & STELE_GFP_ZERO);
 	gfp = gfp_in_scope(gfp);
 	if (!(gfp & STELE_GFP_NOFAIL) && !r->ops &&
 	    slab_should_fail(r->size, gfp & STELE_GFP_DIRECT_RECLAIM))

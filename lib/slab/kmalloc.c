@@ -319,6 +319,11 @@ void kfree_quiet(void *p)
 
 	if (is_no_block(p) || boot_owns(p))
 		return;
+	/* Nobody would come by to free it later. */
+	if (unlikely(foreign_all)) {
+		foreign_free(p);
+		return;
+	}
 	/* What has no sheaf, and what must be looked at, waits for who may take locks. */
 	if (class != CLASS_NONE && class != CLASS_LARGE && !(c->ops && c->ops->give_back)) {
 		if (unlikely(!is_object(class, p)))

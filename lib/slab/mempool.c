@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "os/os.h"
+#include "slab/gfp.h"
 #include "slab/kmalloc.h"
 
 struct lock mempool_lock = LOCK_INIT(RANK_MEMPOOL);
@@ -117,15 +118,22 @@ static bool fill(struct stele_mempool *pool)
 	return true;
 }
 
+static void *block(size_t size)
+{
+	struct request r = { .call = "mempool_create", .size = size, .align = 1 };
+
+	return gfp_alloc_plain(&r, STELE_GFP_KERNEL);
+}
+
 static void **room_for(int min_nr)
 {
-	return kmalloc((size_t)(min_nr ? min_nr : 1) * sizeof(void *));
+	return block((size_t)(min_nr ? min_nr : 1) * sizeof(void *));
 }
 
 struct stele_mempool *mempool_create(int min_nr, stele_mempool_alloc_t *alloc,
 				     stele_mempool_free_t *free, void *data)
 {
-	struct stele_mempool *pool = kmalloc(sizeof(*pool));
+	struct stele_mempool *pool = block(sizeof(*pool));
 
 	if (!pool)
 		return NULL;

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "os/lock.h"
 #include "os/os.h"
@@ -102,6 +103,65 @@ START_TEST(after_fork)
 }
 END_TEST
 
+/* Nobody sleeps on a lock that is held quietly, so its release wakes nobody; and all get it. */
+START_TEST(quiet)
+{
+	pthread_t t[THREADS];
+	int woken = 0;
+
+	ck_assert(lock_try_quiet(&a));
+	ck_assert(!lock_try_quiet(&a));
+	ck_assert(!lock_try(&a));
+	ck_assert(!lock_enter(&a, false));
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, sleeper, &woken), 0);
+	usleep(20000);
+	ck_assert_int_eq(woken, 0);
+	ck_assert_uint_eq(READ_ONCE(a.word), LOCK_QUIET);
+	lock_release(&a);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	ck_assert_int_eq(woken, THREADS);
+	/* the order of ranks does not bind who only tries */
+	lock_acquire(&b);
+	ck_assert(lock_try_quiet(&a));
+	lock_release(&a);
+	lock_release(&b);
+	ck_assert(lock_enter(&a, true));
+	lock_release(&a);
+}
+END_TEST
+
+/* Between the release that wakes one of several sleepers and that one's turn. */
+static void *quietly(void *arg)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		if (lock_try_quiet(&a)) {
+			plain++;
+			++*(long *)arg;
+			lock_release(&a);
+		}
+	}
+	return NULL;
+}
+
+START_TEST(quiet_among_others)
+{
+	pthread_t t[THREADS], q;
+	long quiet_turns = 0;
+
+	plain = tried = 0;
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, count_up, NULL), 0);
+	ck_assert_int_eq(pthread_create(&q, NULL, quietly, &quiet_turns), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	pthread_join(q, NULL);
+	ck_assert_int_eq(plain, THREADS * ROUNDS + tried + quiet_turns);
+	ck_assert_uint_eq(a.word, 0);
+}
+END_TEST
+
 #ifdef STELE_DEBUG
 static void wrong_order(void *arg __unused_arg)
 {
@@ -147,7 +207,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		exclusion, sleepers_wake, try_fails_when_held, after_fork,
+		exclusion, sleepers_wake, try_fails_when_held, after_fork, quiet,
+		quiet_among_others,
 #ifdef STELE_DEBUG
 		ranks, rank_order,
 #endif
