@@ -204,7 +204,8 @@ try:
     browser.run("const p = document.getElementById('process'); p.value = '1'; p.dispatchEvent(new Event('change'))")
     same(sum(row[1] == "5,000" for row in browser.run(TABLE)), 1, "two processes: one can be chosen")
 
-    lines = [f"leak direct {i % 5 + 1} 1 {i + 1} 1 1 7f00 - -" for i in range(5000)]
+    lines = [f"root {i + 10} mapping /m{i}" for i in range(5000)] + [
+        f"leak direct {i % 5 + 1} 1 {i + 1} 1 1 7f00 {i + 10} -" for i in range(5000)]
     large = change(snap, os.path.join(d, "large.snap"), lambda old: old + lines)
     stele("report", large, "-o", page)
     start = time.monotonic()
