@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Libraries that are loaded at run time, and that go again; scene "modules". */
+#include "truth.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+
+typedef void call_fn(void);
+typedef void hold_fn(void *p);
+typedef void *bare_fn(int depth, size_t size);
+
+#define HELD(name, size, root) \
+	CALLED("modules", name, "reachable 1 " #size " root=" root, void *, (void)) \
+	{ \
+		void *p = malloc(size); \
+\
+		use(p); \
+		return p; \
+	}
+
+HELD(case_library_data, 721, "library_data|lib_held")
+HELD(case_library_tls, 722, "tls|heap|thread")
+HELD(case_library_tls_of_thread, 723, "tls|heap|thread")
+
+static hold_fn *hold_tls;
+
+APART static void *hold_in_thread(void *arg)
+{
+	hold_tls(case_library_tls_of_thread());
+	scrub();
+	sleep_forever();
+	return arg;
+}
+
+EXPECT("modules", case_in_library, "direct 1 701");
+STEP("modules", use_library)
+{
+	void *lib = truth_load("lib_held");
+
+	((call_fn *)truth_symbol(lib, "case_in_library"))();
+	((hold_fn *)truth_symbol(lib, "hold_by_library"))(case_library_data());
+	hold_tls = (hold_fn *)truth_symbol(lib, "hold_by_library_tls");
+	hold_tls(case_library_tls());
+	start_sleeper(hold_in_thread, NULL);
+}
+
+EXPECT("modules", case_closed_library, "direct 1 702 then=^below<case_closed_library<use_closed<");
+EXPECT("modules", case_closed_data, "direct 1 703");
+STEP("modules", use_closed)
+{
+	void *lib = truth_load("lib_closed");
+	call_fn *last = (call_fn *)truth_symbol(lib, "case_closed_library");
+
+	last();
+	((call_fn *)truth_symbol(lib, "case_closed_data"))();
+	NEED(dlclose(lib) == 0);
+	NEED(!dladdr((void *)last, &(Dl_info){0}));
+}
+
+/* Loaded, called, closed: again and again, so that old and new come to lie at one address. */
+EXPECT("modules", case_swap_one, "direct 5 3520 then=^case_swap_one<call_swapped<");
+EXPECT("modules", case_swap_two, "direct 5 3520 then=^case_swap_two<call_swapped<");
+APART static void *call_swapped(const char *library, const char *name)
+{
+	void *lib = truth_load(library);
+	call_fn *call = (call_fn *)truth_symbol(lib, name);
+
+	call();
+	NEED(dlclose(lib) == 0);
+	return (void *)call;
+}
+
+STEP("modules", swap)
+{
+	int i, same = 0;
+
+	for (i = 0; i < 5; i++) {
+		void *one = call_swapped("lib_swap1", "case_swap_one");
+
+		same += one == call_swapped("lib_swap2", "case_swap_two");
+	}
+	NEED(same > 0);
+}
+
+static bare_fn *bare_entry;
+CALLED("modules", case_bare, "direct 1 705 then=<bare_entry<case_bare<use_bare<run_cases<main$",
+       void, (void))
+{
+	use(bare_entry(5, 705));
+}
+
+STEP("modules", use_bare)
+{
+	bare_entry = (bare_fn *)truth_symbol(truth_load("lib_bare"), "bare_entry");
+	case_bare();
+}

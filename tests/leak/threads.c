@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads: what their stacks and registers hold, and what ended ones have left; scene "threads". */
+#include "truth.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define ON_THREAD(name, want) \
+	CALLED("threads", name, want, void *, (void)) \
+	{ \
+		void *p = malloc(600); \
+\
+		use(p); \
+		return p; \
+	}
+
+/* --- stacks of threads that live --- */
+
+ON_THREAD(case_thread_stack, "reachable 1 600 root=stack")
+APART static void *sleep_with_pointer(void *arg)
+{
+	void *volatile mine = case_thread_stack();
+
+	sleep_forever();
+	use(mine);
+	return arg;
+}
+
+STEP("threads", hold_on_stack)
+{
+	start_sleeper(sleep_with_pointer, NULL);
+}
+
+ON_THREAD(case_own_stack, "reachable 1 600 root=stack|map")
+APART static void *sleep_on_own_stack(void *arg)
+{
+	void *volatile mine = case_own_stack();
+
+	sleep_forever();
+	use(mine);
+	return arg;
+}
+
+/* A stack that the program made: pthread_attr_setstack. */
+STEP("threads", hold_on_own_stack)
+{
+	void *stack = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	NEED(stack != MAP_FAILED && pthread_attr_init(&attr) == 0);
+	NEED(pthread_attr_setstack(&attr, stack, 1 << 20) == 0);
+	NEED(pthread_create(&thread, &attr, sleep_on_own_stack, NULL) == 0);
+	pthread_attr_destroy(&attr);
+	usleep(50000);
+}
+
+ON_THREAD(case_detached_stack, "reachable 1 600 root=stack")
+APART static void *sleep_detached(void *arg)
+{
+	void *volatile mine = case_detached_stack();
+
+	pthread_detach(pthread_self());
+	sleep_forever();
+	use(mine);
+	return arg;
+}
+
+STEP("threads", hold_on_detached)
+{
+	start_sleeper(sleep_detached, NULL);
+}
+
+ON_THREAD(case_below_thread, "direct 1 600")
+APART static void forget_below(void)
+{
+	void *volatile dead[4000];
+
+	dead[0] = case_below_thread();
+	use((void *)dead);
+}
+
+APART static void *sleep_above(void *arg)
+{
+	forget_below();
+	sleep_forever();
+	return arg;
+}
+
+STEP("threads", leave_below_stack)
+{
+	start_sleeper(sleep_above, NULL);
+}
+
+/* --- registers --- */
+
+/*
+ * The thread has its pointer in a register and nowhere else: it was hidden until now, the stack
+ * below is clear, and from here on there is no call.
+ */
+#define IN_REGISTER(name, reg) \
+	ON_THREAD(case_register_##name, "reachable 1 600 root=reg|stack") \
+	static uintptr_t hidden_##name; \
+	APART static void *sleep_in_##name(void *arg) \
+	{ \
+		scrub(); \
+		sleeper_is_ready(); \
+		scrub(); \
+		__asm__ volatile("movabs $0xa5a5a5a5a5a5a5a5, %%rax\n\t" \
+				 "mov %0, %%rcx\n\t" \
+				 "xor %%rax, %%rcx\n\t" \
+				 "mov %%rcx, %%" reg "\n" \
+				 "1:\n\t" \
+				 "mov $34, %%eax\n\t" /* pause */ \
+				 "syscall\n\t" \
+				 "jmp 1b" \
+				 : \
+				 : "m"(hidden_##name) \
+				 : "rax", "rcx", "r11", reg, "memory"); \
+		return arg; \
+	} \
+	STEP("threads", hold_in_##name) \
+	{ \
+		HOLD(hidden_##name, hide(case_register_##name())); \
+		start_sleeper(sleep_in_##name, NULL); \
+	}
+
+#ifdef __x86_64__
+IN_REGISTER(rbx, "rbx")
+IN_REGISTER(r12, "r12")
+IN_REGISTER(r15, "r15")
+IN_REGISTER(rdx, "rdx")
+IN_REGISTER(r9, "r9")
+
+/* A busy one, in a register that a system call would not keep. */
+ON_THREAD(case_register_busy, "reachable 1 600 root=reg|stack")
+static uintptr_t hidden_busy;
+APART static void *spin_in_r11(void *arg)
+{
+	scrub();
+	sleeper_is_ready();
+	scrub();
+	__asm__ volatile("movabs $0xa5a5a5a5a5a5a5a5, %%rax\n\t"
+			 "mov %0, %%r11\n\t"
+			 "xor %%rax, %%r11\n\t"
+			 "xor %%eax, %%eax\n"
+			 "1:\n\t"
+			 "pause\n\t"
+			 "jmp 1b"
+			 :
+			 : "m"(hidden_busy)
+			 : "rax", "r11", "memory");
+	return arg;
+}
+
+STEP("threads", hold_in_busy)
+{
+	HOLD(hidden_busy, hide(case_register_busy()));
+	start_sleeper(spin_in_r11, NULL);
+}
+
+/* What the kernel saves of the vector unit lies on the stack of a stopped thread. */
+ON_THREAD(case_register_xmm7, "reachable 1 600 root=reg|stack")
+static uintptr_t hidden_xmm7;
+APART static void *sleep_in_xmm7(void *arg)
+{
+	scrub();
+	sleeper_is_ready();
+	scrub();
+	__asm__ volatile("movabs $0xa5a5a5a5a5a5a5a5, %%rax\n\t"
+			 "xor %0, %%rax\n\t"
+			 "movq %%rax, %%xmm7\n"
+			 "1:\n\t"
+			 "mov $34, %%eax\n\t"
+			 "syscall\n\t"
+			 "jmp 1b"
+			 :
+			 : "m"(hidden_xmm7)
+			 : "rax", "rcx", "r11", "xmm7", "memory");
+	return arg;
+}
+
+STEP("threads", hold_in_xmm7)
+{
+	HOLD(hidden_xmm7, hide(case_register_xmm7()));
+	start_sleeper(sleep_in_xmm7, NULL);
+}
+#endif
+
+/* --- alternate signal stacks --- */
+
+ON_THREAD(case_interrupted_frame, "reachable 1 600 root=stack|map")
+ON_THREAD(case_on_alternate_stack, "reachable 1 600 root=map|stack")
+
+static void on_alternate_stack(int sig)
+{
+	void *volatile mine = case_on_alternate_stack();
+
+	(void)sig;
+	sleep_forever();
+	use(mine);
+}
+
+/* Stopped in a handler: the thread's stack pointer is elsewhere, its frames are alive. */
+APART static void *sleep_in_handler(void *arg)
+{
+	void *volatile mine = case_interrupted_frame();
+	stack_t ss = {.ss_size = 65536};
+
+	ss.ss_sp = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	NEED(ss.ss_sp != MAP_FAILED && sigaltstack(&ss, NULL) == 0);
+	pthread_kill(pthread_self(), SIGUSR1);
+	use(mine);
+	return arg;
+}
+
+STEP("threads", hold_in_handler)
+{
+	struct sigaction sa = {.sa_handler = on_alternate_stack, .sa_flags = SA_ONSTACK};
+
+	NEED(sigaction(SIGUSR1, &sa, NULL) == 0);
+	start_sleeper(sleep_in_handler, NULL);
+}
+
+/* Only the kernel knows where the alternate stack is: the block is in use all the same. */
+APART static void set_alternate_stack(void *(*make)(void))
+{
+	stack_t ss = {.ss_size = 65536, .ss_sp = make()};
+
+	NEED(sigaltstack(&ss, NULL) == 0);
+}
+
+CALLED("threads", case_alternate_stack, "reachable 1 65536", void *, (void))
+{
+	void *p = malloc(65536);
+
+	use(p);
+	return p;
+}
+
+APART static void *sleep_with_alternate_stack(void *arg)
+{
+	set_alternate_stack(case_alternate_stack);
+	scrub();
+	sleep_forever();
+	return arg;
+}
+
+STEP("threads", hold_alternate_stack)
+{
+	start_sleeper(sleep_with_alternate_stack, NULL);
+}
+
+CALLED("threads", case_alternate_stack_main, "reachable 1 65536", void *, (void))
+{
+	void *p = malloc(65536);
+
+	use(p);
+	return p;
+}
+
+STEP("threads", hold_alternate_stack_main)
+{
+	set_alternate_stack(case_alternate_stack_main);
+}
+
+/* --- threads that have ended --- */
+
+APART static void run_thread(void *(*fn)(void *))
+{
+	pthread_t thread;
+
+	NEED(pthread_create(&thread, NULL, fn, NULL) == 0);
+	NEED(pthread_join(thread, NULL) == 0);
+}
+
+ON_THREAD(case_ended_thread, "direct 1 600")
+APART static void *end_with_pointer(void *arg)
+{
+	void *volatile mine[8];
+
+	mine[3] = case_ended_thread();
+	use(mine[3]);
+	return arg;
+}
+
+STEP("threads", leave_by_end)
+{
+	run_thread(end_with_pointer);
+}
+
+/* After pthread_exit, from some calls deep. */
+ON_THREAD(case_exited_thread, "direct 1 600")
+APART static void *exit_with_pointer(void *arg)
+{
+	void *volatile mine[8];
+
+	mine[3] = case_exited_thread();
+	use(mine[3]);
+	pthread_exit(arg);
+}
+
+STEP("threads", leave_by_pthread_exit)
+{
+	run_thread(exit_with_pointer);
+}
+
+ON_THREAD(case_cancelled_thread, "direct 1 600")
+APART static void *wait_for_cancel(void *arg)
+{
+	void *volatile mine[8];
+
+	mine[3] = case_cancelled_thread();
+	sleep_forever();
+	return arg + (mine[3] == arg);
+}
+
+STEP("threads", leave_by_cancel)
+{
+	pthread_t thread = start_sleeper(wait_for_cancel, NULL);
+
+	NEED(pthread_cancel(thread) == 0);
+	NEED(pthread_join(thread, NULL) == 0);
+}
+
+ON_THREAD(case_joined_result, "direct 1 600")
+APART static void *return_pointer(void *arg)
+{
+	(void)arg;
+	return case_joined_result();
+}
+
+STEP("threads", leave_result)
+{
+	run_thread(return_pointer);
+}
+
+static _Thread_local void *tls_of_ended;
+ON_THREAD(case_tls_of_ended, "direct 1 600")
+APART static void *end_with_tls(void *arg)
+{
+	HOLD(tls_of_ended, case_tls_of_ended());
+	return arg;
+}
+
+STEP("threads", leave_tls)
+{
+	run_thread(end_with_tls);
+}
+
+static pthread_key_t key;
+ON_THREAD(case_specific_of_ended, "direct 1 600")
+ON_THREAD(case_in_key_destructor, "direct 1 600")
+APART static void *end_with_specific(void *arg)
+{
+	NEED(pthread_setspecific(key, case_specific_of_ended()) == 0);
+	return arg;
+}
+
+static void on_key(void *p)
+{
+	use(p);
+	use(case_in_key_destructor());
+}
+
+STEP("threads", leave_specific)
+{
+	NEED(pthread_key_create(&key, on_key) == 0);
+	run_thread(end_with_specific);
+}
+
+ON_THREAD(case_detached_ended, "direct 20 12000")
+static atomic_int detached_left = 20;
+APART static void *end_detached(void *arg)
+{
+	void *volatile mine = case_detached_ended();
+
+	use(mine);
+	atomic_fetch_sub(&detached_left, 1);
+	return arg;
+}
+
+STEP("threads", leave_detached)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int i;
+
+	NEED(pthread_attr_init(&attr) == 0);
+	NEED(pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0);
+	for (i = 0; i < 20; i++)
+		NEED(pthread_create(&thread, &attr, end_detached, NULL) == 0);
+	while (atomic_load(&detached_left))
+		usleep(1000);
+	usleep(20000);
+	pthread_attr_destroy(&attr);
+}
+
+CALLED("threads", case_freed_by_thread, "none", void *, (void *arg))
+{
+	free(arg);
+	return NULL;
+}
+
+CASE("threads", case_freed_elsewhere, "none")
+{
+	pthread_t thread;
+
+	NEED(pthread_create(&thread, NULL, case_freed_by_thread, malloc(5555)) == 0);
+	NEED(pthread_join(thread, NULL) == 0);
+}
+
+/* --- in a signal handler --- */
+
+CALLED("threads", case_in_handler, "direct 1 600 then=^case_in_handler<.*<main$", void, (int sig))
+{
+	(void)sig;
+	use(malloc(600));
+}
+
+STEP("threads", leave_in_handler)
+{
+	struct sigaction sa = {.sa_handler = case_in_handler};
+
+	NEED(sigaction(SIGUSR2, &sa, NULL) == 0);
+	raise(SIGUSR2);
+}
+
+/* A library's frame stands between; the handler runs on the stack of the thread that it hit. */
+CALLED("threads", case_in_siginfo, "direct 1 600 then=^case_in_siginfo<", void,
+       (int sig, siginfo_t *si, void *context))
+{
+	(void)sig, (void)si, (void)context;
+	use(malloc(600));
+}
+
+APART static void *wait_for_handler(void *arg)
+{
+	pthread_kill(pthread_self(), SIGUSR2);
+	return arg;
+}
+
+STEP("threads", leave_in_siginfo)
+{
+	struct sigaction sa = {.sa_sigaction = case_in_siginfo, .sa_flags = SA_SIGINFO};
+
+	NEED(sigaction(SIGUSR2, &sa, NULL) == 0);
+	run_thread(wait_for_handler);
+}

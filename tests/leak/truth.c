@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * truth SCENE: runs the cases of a scene, and ends in the scene's way.
+ * truth -l: prints "scene case wanted" for each case; truth -s: "scene end" for each scene.
+ *
+ * TRUTH_ROLES names a file where a process of a scene with several writes "PID ROLE".
+ */
+#include "truth.h"
+
+#include "ends.h"
+
+#include <alloca.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <unistd.h>
+
+extern const struct truth_case __start_truth_cases[];
+extern const struct truth_case __stop_truth_cases[];
+
+static char directory[PATH_MAX];
+static sem_t ready;
+
+void truth_note(const char *line)
+{
+	char buf[256];
+	int n = snprintf(buf, sizeof(buf), "truth: %s\n", line);
+
+	if (write(2, buf, (size_t)n) < 0)
+		_exit(126);
+}
+
+void truth_fail(const char *what)
+{
+	truth_note(what);
+	_exit(125);
+}
+
+/* Deeper than any case goes but case_dead_stack. */
+APART void scrub(void)
+{
+	volatile char *dead = alloca(256 << 10);
+	size_t i;
+
+	for (i = 0; i < 256 << 10; i++)
+		dead[i] = 0;
+}
+
+const char *truth_dir(void)
+{
+	return directory;
+}
+
+/* Where libtool put the modules: beside the program, or in its .libs. */
+static void find_directory(void)
+{
+	ssize_t n = readlink("/proc/self/exe", directory, sizeof(directory) - 1);
+
+	NEED(n > 0);
+	directory[n] = 0;
+	*strrchr(directory, '/') = 0;
+}
+
+void *truth_load(const char *name)
+{
+	char path[PATH_MAX + 64];
+	void *lib;
+
+	snprintf(path, sizeof(path), "%s/%s.so", directory, name);
+	if (access(path, R_OK) < 0)
+		snprintf(path, sizeof(path), "%s/.libs/%s.so", directory, name);
+	lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!lib)
+		truth_fail(dlerror());
+	return lib;
+}
+
+void *truth_symbol(void *lib, const char *name)
+{
+	void *symbol = dlsym(lib, name);
+
+	if (!symbol)
+		truth_fail(name);
+	return symbol;
+}
+
+void truth_role(const char *role)
+{
+	const char *path = getenv("TRUTH_ROLES");
+	char line[64];
+	int fd, n;
+
+	if (!path)
+		return;
+	n = snprintf(line, sizeof(line), "%d %s\n", (int)getpid(), role);
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	NEED(fd >= 0 && write(fd, line, (size_t)n) == n);
+	close(fd);
+}
+
+void sleeper_is_ready(void)
+{
+	sem_post(&ready);
+}
+
+void sleep_forever(void)
+{
+	sleeper_is_ready();
+	for (;;)
+		pause();
+}
+
+pthread_t start_sleeper(void *(*fn)(void *), void *arg)
+{
+	pthread_t thread;
+
+	NEED(pthread_create(&thread, NULL, fn, arg) == 0);
+	while (sem_wait(&ready) < 0)
+		NEED(errno == EINTR);
+	return thread;
+}
+
+static int print_table(void)
+{
+	const struct truth_case *c;
+
+	for (c = __start_truth_cases; c < __stop_truth_cases; c++)
+		if (c->want)
+			printf("%s %s %s\n", c->scene, c->name, c->want);
+	return 0;
+}
+
+static int print_scenes(void)
+{
+	const struct scene_end *e;
+
+	for (e = scene_ends; e->scene; e++)
+		printf("%s %s\n", e->scene, e->how);
+	return 0;
+}
+
+APART static void run_cases(const char *scene)
+{
+	const struct truth_case *c;
+
+	for (c = __start_truth_cases; c < __stop_truth_cases; c++) {
+		if (!c->run || strcmp(c->scene, scene))
+			continue;
+		c->run();
+		scrub();
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct scene_end *e;
+
+	if (argc == 2 && !strcmp(argv[1], "-l"))
+		return print_table();
+	if (argc == 2 && !strcmp(argv[1], "-s"))
+		return print_scenes();
+	if (argc != 2)
+		truth_fail("usage: truth SCENE");
+	find_directory();
+	NEED(sem_init(&ready, 0, 0) == 0);
+	for (e = scene_ends; e->scene; e++)
+		if (!strcmp(e->scene, argv[1]))
+			break;
+	if (!e->scene)
+		truth_fail("no such scene");
+	run_cases(argv[1]);
+	return e->end();
+}
