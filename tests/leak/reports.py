@@ -31,6 +31,45 @@ class Report:
         self.pid, self.scene, self.entries = pid, scene, entries
 
 
+def program_directory():
+    """Where the programs were built; libtool may have put them into .libs."""
+    where = os.environ.get("LEAK_DIR")
+    if not where:
+        here = Path(__file__).resolve().parent
+        build = os.environ.get("abs_top_builddir") or here.parent.parent / "build"
+        where = Path(build) / "tests" / "leak"
+    where = Path(where)
+    if (where / ".libs" / "truth").exists():
+        return where / ".libs"
+    return where
+
+
+class Damaged(ValueError):
+    pass
+
+
+class Snapshot:
+    """The library's own file, read without the tool: as the man page has it, and no more."""
+
+    def __init__(self, path):
+        self.path = path
+        self.records = []
+        lines = path.read_text(errors="replace").split("\n")
+        if lines[0] != "stele-snapshot 1" or lines[-1] or lines[-2] != f"end {len(lines) - 2}":
+            raise Damaged(f"{path.name}: {lines[0]!r} ... {lines[-2:]!r}, {len(lines)} lines")
+        for line in lines[1:-2]:
+            self.records.append(line.split(" "))
+        self.entries = [Entry(r[1], int(r[3]), int(r[4]), []) for r in self.records
+                        if r[0] == "leak"]
+
+    def numbers(self, name):
+        """The numbers of the only record of this name."""
+        for r in self.records:
+            if r[0] == name:
+                return [int(f) for f in r[1:] if f.isdigit()]
+        raise Damaged(f"{self.path.name}: no {name}")
+
+
 class Memcheck:
     """Valgrind on the program with libc's malloc."""
 

@@ -98,6 +98,25 @@ STEP("threads", leave_below_stack)
 	start_sleeper(sleep_above, NULL);
 }
 
+/* A thread that takes no signal. */
+ON_THREAD(case_blocked_stack, "reachable 1 600 root=stack|map")
+APART static void *sleep_blocked(void *arg)
+{
+	void *volatile mine = case_blocked_stack();
+	sigset_t all;
+
+	sigfillset(&all);
+	NEED(pthread_sigmask(SIG_SETMASK, &all, NULL) == 0);
+	sleep_forever();
+	use(mine);
+	return arg;
+}
+
+STEP("threads", hold_blocked)
+{
+	start_sleeper(sleep_blocked, NULL);
+}
+
 /* --- registers --- */
 
 /*

@@ -198,26 +198,16 @@ def judge_scene(tap, scene, how, table, source, top):
     tap.line("\n".join(others) or None, f"{scene}: no other process reports")
 
 
-def find_programs():
-    here = Path(__file__).resolve().parent
-    where = os.environ.get("LEAK_DIR")
-    if not where:
-        build = os.environ.get("abs_top_builddir") or here.parent.parent / "build"
-        where = Path(build) / "tests" / "leak"
-    where = Path(where)
-    for path in (where / ".libs" / "truth", where / "truth"):
-        if path.exists():
-            return path
-    sys.exit(f"Bail out! no truth program in {where}")
-
-
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--by", choices=("tool", "text", "memcheck"), default="tool")
     p.add_argument("--keep", help="leave what the runs wrote in this directory")
     p.add_argument("scenes", nargs="*")
     args = p.parse_args()
-    program = find_programs()
+    program = reports.program_directory() / "truth"
+    if not program.exists():
+        print(f"Bail out! no {program}")
+        return 1
     listing = subprocess.run([program, "-l"], capture_output=True, text=True, check=True).stdout
     table = defaultdict(list)
     for line in listing.strip().split("\n"):
