@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exercise WHAT [SECONDS]: attempts to break the leak mode; robust.py runs them and sets the
- * mode. Each ends by itself with status 0, fails with a line, or hangs.
+ * exercise WHAT [NUMBER]: attempts to break the leak mode; robust.py runs them and sets the
+ * mode. Each ends by itself with status 0, fails with a line, or hangs. The number says for how many
+ * seconds, how often or how much.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -31,6 +32,7 @@
 #define CHECK(cond) ((cond) ? (void)0 : failed(#cond, __LINE__))
 
 static double seconds = 1;
+static int status = 7;
 static atomic_bool stop;
 
 __attribute__((noreturn)) static void failed(const char *what, int line)
@@ -200,7 +202,7 @@ static long forks;
 static void fork_once(void)
 {
 	unsigned int rnd = 5;
-	int status, i;
+	int ended, i;
 	double end;
 	pid_t pid = fork();
 
@@ -210,14 +212,14 @@ static void fork_once(void)
 			churn(&rnd);
 		_exit(33);
 	}
-	for (end = now() + 20; waitpid(pid, &status, WNOHANG) == 0;) {
+	for (end = now() + 20; waitpid(pid, &ended, WNOHANG) == 0;) {
 		if (now() > end) {
 			kill(pid, SIGKILL);
 			failed("a child hangs", __LINE__);
 		}
 		usleep(300);
 	}
-	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 33);
+	CHECK(WIFEXITED(ended) && WEXITSTATUS(ended) == 33);
 	forks++;
 }
 
@@ -454,7 +456,7 @@ static int leaks(void)
 	leak_some();
 	leak_more();
 	printf("output\n");
-	return 7;
+	return status;
 }
 
 static int clean(void)
@@ -539,8 +541,10 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
-	if (argc > 2)
+	if (argc > 2) {
 		seconds = atof(argv[2]);
+		status = atoi(argv[2]);
+	}
 	for (i = 0; i < sizeof(exercises) / sizeof(exercises[0]); i++)
 		if (argc > 1 && !strcmp(argv[1], exercises[i].name))
 			return exercises[i].run();

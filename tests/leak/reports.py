@@ -165,23 +165,18 @@ class Memcheck:
         return [Report(int(root.findtext("pid")), arguments[-1], entries)]
 
 
-class Tool:
-    """The tool's JSON, one file for each process."""
+class Stele:
+    """What the two ways of asking Stele have in common."""
 
     has_roots = True
     shell_status = False
-    timeout = 60
+    timeout = 90
 
     def __init__(self, program):
         self.program = program
-        self.lib = os.environ.get("STELE_LIB")
-        build = os.environ.get("abs_top_builddir")
-        self.tool = os.environ.get("STELE_TOOL") or (build and str(Path(build) / "stele"))
-
-    def missing(self):
-        if not self.tool or not os.access(self.tool, os.X_OK):
-            return "no tool: STELE_TOOL"
-        return None
+        self.lib = os.environ.get("STELE_LIB") or ""
+        build = os.environ.get("abs_top_builddir") or str(program.parent.parent.parent)
+        self.tool = os.environ.get("STELE_TOOL") or build + "/tools/stele"
 
     def no_scene(self, _scene):
         return None
@@ -192,15 +187,89 @@ class Tool:
     def tolerates(self, _entry):
         return False
 
+    def conf(self, scene):
+        """No block of the scene "young" gets older than this."""
+        return ["leak_young=600000"] if scene == "young" else []
+
+
+class Tool(Stele):
+    """The tool's JSON, one file for each process."""
+
+    def missing(self):
+        return None if os.access(self.tool, os.X_OK) else f"no {self.tool}"
+
     def complaint(self, stderr):
-        lines = [line for line in stderr.split("\n") if line.startswith("stele:")]
-        return "\n".join(lines) or None
+        return "\n".join(x for x in stderr.split("\n") if x.startswith("stele:")) or None
 
     def command(self, scene, work, env):
-        raise NotImplementedError
+        env["STELE_CONF"] = ",".join(self.conf(scene))
+        return ([self.tool, "run", "--leaks", "-o", str(work / "out.json"), "--",
+                 str(self.program), scene], env)
 
     def collect(self, work):
-        raise NotImplementedError
+        return [self.read(path) for path in sorted(work.glob("out*.json"))]
+
+    def read(self, path):
+        data = json.loads(path.read_text(encoding="utf-8"))
+        entries = []
+        for leak in data["leaks"]:
+            nowhere = [f"{f['function']} {f['address']}" for f in leak["frames"]
+                       if not f["module"]]
+            entries.append(Entry(leak["kind"], leak["blocks"], leak["bytes"], leak["stack"],
+                                 leak["root"], nowhere))
+        return Report(data["process"]["pid"], data["process"]["args"][-1], entries)
 
 
-SOURCES = {"memcheck": Memcheck, "tool": Tool}
+class Text(Stele):
+    """The library alone, which names what the program exports, on stderr."""
+
+    # A report for people ends after a thousand groups.
+    CASES = {"case_bits": "there are more groups than the text has"}
+
+    def missing(self):
+        return None if os.path.exists(self.lib) else "no STELE_LIB"
+
+    def differs(self, case):
+        return self.CASES.get(case.name)
+
+    def complaint(self, stderr):
+        known = re.compile(r"stele: (\S+\[\d+\]: |\d+ threads stopped |"
+                           r"(direct|indirect|possible|reachable|young) +\d+ blocks|more than)")
+        return "\n".join(x for x in stderr.split("\n")
+                         if x.startswith("stele:") and not known.match(x)) or None
+
+    def command(self, scene, work, env):
+        env["LD_PRELOAD"] = self.lib
+        env["STELE_CONF"] = ",".join(
+            ["leak=exit", "leak_show=direct:indirect:possible:reachable:young"] + self.conf(scene))
+        return [str(self.program), scene], env
+
+    def collect(self, work):
+        text = (work / "stderr").read_text(errors="replace")
+        found = []
+        parts = re.split(r"^stele: \S+\[(\d+)\]: .* in use$", text, flags=re.M)
+        for pid, part in zip(parts[1::2], parts[2::2]):
+            entries = [e for e in map(self.group, part.split("\n\n")) if e]
+            after = any(e.case() == "case_after_exec" for e in entries)
+            found.append(Report(int(pid), "execd" if after else work.name, entries))
+        return found
+
+    @staticmethod
+    def group(text):
+        head = re.match(r"\s*(?:un)?referenced (\d+) objects?, (\d+) bytes .*: (\w+)$", text,
+                        flags=re.M)
+        if not head:
+            return None
+        held = re.search(r"^  held .*by (.*)$", text, flags=re.M)
+        frames = text.split("  backtrace:\n", 1)[-1].split("  lead to by")[0]
+        stack, nowhere = [], []
+        for line in frames.strip().split("\n"):
+            frame = re.match(r"\s+(.*?)(?:\+0x[0-9a-f]+)?(?: \[(.*)\])?$", "  " + line.strip())
+            stack.append(frame.group(1))
+            if not frame.group(2):
+                nowhere.append(line.strip())
+        return Entry(head.group(3), int(head.group(1)), int(head.group(2)), stack,
+                     held.group(1) if held else None, nowhere)
+
+
+SOURCES = {"memcheck": Memcheck, "tool": Tool, "text": Text}
