@@ -238,9 +238,10 @@ static int fork_storm(void)
 	return 0;
 }
 
-/* --- a signal storm whose handler allocates --- */
+/* --- a signal storm; where it hits no allocation, its handler allocates --- */
 
-static atomic_long handled;
+static atomic_long handled, allocated;
+static _Thread_local volatile sig_atomic_t outside;
 
 static void on_storm(int sig)
 {
@@ -248,16 +249,41 @@ static void on_storm(int sig)
 	int kept = errno;
 
 	(void)sig;
-	churn(&rnd);
 	atomic_fetch_add(&handled, 1);
+	if (outside) {
+		outside = 0;
+		churn(&rnd);
+		outside = 1;
+		atomic_fetch_add(&allocated, 1);
+	}
 	errno = kept;
+}
+
+static void churn_and_rest(unsigned int *rnd)
+{
+	volatile int i;
+
+	churn(rnd);
+	outside = 1;
+	for (i = 0; i < 5000; i++)
+		;
+	outside = 0;
 }
 
 static void churn_here(void)
 {
 	static unsigned int rnd = 3;
 
-	churn(&rnd);
+	churn_and_rest(&rnd);
+}
+
+static void *storm_churner(void *arg)
+{
+	unsigned int rnd = (unsigned int)(uintptr_t)arg + 1;
+
+	while (!atomic_load_explicit(&stop, memory_order_relaxed))
+		churn_and_rest(&rnd);
+	return NULL;
 }
 
 static int storm(void)
@@ -267,10 +293,10 @@ static int storm(void)
 
 	CHECK(sigaction(SIGALRM, &sa, NULL) == 0);
 	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
-	run_with(churner, 2, churn_here);
+	run_with(storm_churner, 2, churn_here);
 	memset(&often, 0, sizeof(often));
 	setitimer(ITIMER_REAL, &often, NULL);
-	CHECK(atomic_load(&handled) > 50);
+	CHECK(atomic_load(&handled) > 50 && atomic_load(&allocated) > 10);
 	return 0;
 }
 
@@ -320,17 +346,41 @@ static int coming(void)
 
 /* --- a process that waits --- */
 
+/* What the calls before have left in registers and on the stack. */
+APART static void forget(void)
+{
+	volatile char dead[16384];
+	size_t i;
+
+	for (i = 0; i < sizeof(dead); i++)
+		dead[i] = 0;
+#ifdef __x86_64__
+	__asm__ volatile("xor %%eax, %%eax\n\txor %%ecx, %%ecx\n\txor %%edx, %%edx\n\t"
+			 "xor %%esi, %%esi\n\txor %%edi, %%edi\n\txor %%r8d, %%r8d\n\t"
+			 "xor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\txor %%r11d, %%r11d\n\t"
+			 "pxor %%xmm0, %%xmm0\n\tpxor %%xmm1, %%xmm1\n\tpxor %%xmm2, %%xmm2\n\t"
+			 "pxor %%xmm3, %%xmm3\n\tpxor %%xmm4, %%xmm4\n\tpxor %%xmm5, %%xmm5\n\t"
+			 "pxor %%xmm6, %%xmm6\n\tpxor %%xmm7, %%xmm7"
+			 :
+			 :
+			 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0",
+			   "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
+#endif
+}
+
 APART static void leak_some(void)
 {
 	int i;
 
 	for (i = 0; i < 10; i++)
 		use(malloc(77));
+	forget();
 }
 
 APART static void leak_more(void)
 {
 	use(malloc(99));
+	forget();
 }
 
 static int pipes[2];

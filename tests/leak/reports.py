@@ -224,7 +224,10 @@ class Text(Stele):
     """The library alone, which names what the program exports, on stderr."""
 
     # A report for people ends after a thousand groups.
-    CASES = {"case_bits": "there are more groups than the text has"}
+    CASES = {
+        "case_bits": "there are more groups than the text has",
+        "case_inlined": "it does not read debug information",
+    }
 
     def missing(self):
         return None if os.path.exists(self.lib) else "no STELE_LIB"

@@ -217,16 +217,15 @@ STEP("stacks", make_no_return)
 		ends_in_call();
 }
 
-__attribute__((always_inline)) static inline void case_inlined(size_t size)
+__attribute__((always_inline)) static inline void inlined(size_t size)
 {
 	void *p = malloc(size);
 
 	use(p);
 }
-EXPECT("stacks", case_inlined, "direct 1 811 then=^case_inlined<around_inlined<run_cases<main$");
-STEP("stacks", around_inlined)
+CASE("stacks", case_inlined, "direct 1 811 then=^inlined<case_inlined<run_cases<main$")
 {
-	case_inlined(811);
+	inlined(811);
 }
 
 /* The same place, called from two. */
