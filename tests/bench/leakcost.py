@@ -27,18 +27,18 @@ SNAPSHOT = "leak_output=/dev/null"
 
 # What each mode may cost: (row, mode, compared with, figure, limit). From the best that there is.
 LIMITS = [
-    ("calls", "stele", "without", "cpu", 1.01),
-    ("calls", "profile", "stele", "cpu", 1.02),
-    ("calls-2", "profile", "stele", "cpu", 1.02),
+    ("callsites", "stele", "without", "cpu", 1.01),
+    ("callsites", "profile", "stele", "cpu", 1.02),
+    ("callsites-2", "profile", "stele", "cpu", 1.02),
     ("sqlite3", "profile", "stele", "cpu", 1.005),
     ("python3", "profile", "stele", "cpu", 1.005),
     ("cc1plus", "profile", "stele", "cpu", 1.005),
-    ("calls", "full", "glibc", "cpu", 4.0),
-    ("calls-2", "full", "glibc", "cpu", 5.0),
+    ("callsites", "full", "glibc", "cpu", 4.0),
+    ("callsites-2", "full", "glibc", "cpu", 5.0),
     ("sqlite3", "full", "glibc", "cpu", 1.4),
     ("python3", "full", "glibc", "cpu", 2.2),
     ("cc1plus", "full", "glibc", "cpu", 1.3),
-    ("calls", "full", "glibc", "rss", 1.6),
+    ("callsites", "full", "glibc", "rss", 1.6),
 ]
 
 
@@ -53,9 +53,9 @@ def modes(lib, without):
 
 
 def choose(bench, only):
-    """The programs of calls.c and the real programs of the tables."""
-    found = [rows.Row("calls", "leak", [bench.bin / "calls", "-s", bench.scale], own_report=True),
-             rows.Row("calls-2", "leak", [bench.bin / "calls", "-t", "2", "-s", bench.scale],
+    """The programs of callsites.c and the real programs of the tables."""
+    found = [rows.Row("callsites", "leak", [bench.bin / "callsites", "-s", bench.scale], own_report=True),
+             rows.Row("callsites-2", "leak", [bench.bin / "callsites", "-t", "2", "-s", bench.scale],
                       own_report=True)]
     found += [r for r in rows.programs(bench) if r.name in ("sqlite3", "python3", "cc1plus")]
     if only:

@@ -499,6 +499,48 @@ static int heap(void)
 	return 0;
 }
 
+/* --- amounts that a profile has to estimate --- */
+
+APART static void *small_and_live(void)
+{
+	void *p = malloc(64);
+
+	use(p);
+	return p;
+}
+
+APART static void *big_and_live(void)
+{
+	void *p = malloc(16000);
+
+	use(p);
+	return p;
+}
+
+APART static void *gone(void)
+{
+	void *p = malloc(250);
+
+	use(p);
+	return p;
+}
+
+/* 40 MiB in small blocks, 40 in big ones, and 400 MiB that come and go. */
+static int amounts(void)
+{
+	static void *held[700000];
+	size_t n = 0, total;
+
+	for (total = 0; total < (size_t)40 << 20; total += 64)
+		held[n++] = small_and_live();
+	for (total = 0; total < (size_t)40 << 20; total += 16000)
+		held[n++] = big_and_live();
+	for (total = 0; total < (size_t)400 << 20; total += 250)
+		free(gone());
+	use(held);
+	return 0;
+}
+
 /* --- surroundings --- */
 
 static int leaks(void)
@@ -583,7 +625,7 @@ static const struct {
 	{"phdr", phdr}, {"swap", swap}, {"fork", fork_storm}, {"storm", storm},
 	{"many", many}, {"coming", coming}, {"idle", idle}, {"suspended", suspended},
 	{"busy", busy}, {"leaks", leaks}, {"clean", clean}, {"reused", reused},
-	{"heap", heap},
+	{"heap", heap}, {"amounts", amounts},
 	{"no_files", no_files}, {"no_memory", no_memory}, {"all_handled", all_handled},
 };
 

@@ -207,7 +207,8 @@ class Tool(Stele):
                  str(self.program), scene], env)
 
     def collect(self, work):
-        return [self.read(path) for path in sorted(work.glob("out*.json"))]
+        return [self.read(path) for path in sorted(work.glob("out*.json"))
+                if path.stat().st_size]
 
     def read(self, path):
         data = json.loads(path.read_text(encoding="utf-8"))

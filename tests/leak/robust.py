@@ -7,6 +7,8 @@ usage: robust.py [TEST...]
 STELE_LIB names the library; LEAK_DIR is where exercise and throws are.
 """
 
+import json
+import math
 import os
 import re
 import select
@@ -29,6 +31,10 @@ TESTS = []
 
 
 class Failed(Exception):
+    pass
+
+
+class Skipped(Exception):
     pass
 
 
@@ -62,6 +68,13 @@ class Rig:
         return subprocess.Popen([str(self.programs / program), *map(str, args)], cwd=self.work,
                                 env=self.environment(conf), stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+
+    def command(self, status, *command):
+        got = subprocess.run([str(c) for c in command], cwd=self.work, timeout=TIMEOUT,
+                             env=self.environment(None), stdin=subprocess.DEVNULL,
+                             capture_output=True, text=True, check=False)
+        need(got.returncode == status, f"status {got.returncode}: {got.stderr[-500:]}")
+        return got.stdout, got.stderr
 
     def run(self, conf, program, *args, status=0, timeout=TIMEOUT):
         """What it printed on stdout and on stderr."""
@@ -343,6 +356,39 @@ def nothing_is_said_of_a_clean_program(rig):
     need(not [line for line in err.split("\n") if "lost" in line and re.search("[1-9]", line)], err)
 
 
+# --- the heap profile ---
+
+@test("64K", "512K")
+def a_profile_estimates_without_bias(rig, rate):
+    """By four standard deviations of what so many samples can know."""
+    tool = reports.Tool(rig.programs / "exercise")
+    if tool.missing():
+        raise Skipped(tool.missing())
+    rig.command(0, tool.tool, "run", f"--profile={rate}", "-o", "profile.json", "--",
+                rig.programs / "exercise", "amounts")
+    found = {}
+    for row in json.loads((rig.work / "profile.json").read_text())["profile"]:
+        name = next((f for f in row["stack"] if f in ("small_and_live", "big_and_live", "gone")),
+                    None)
+        sums = found.setdefault(name, [0, 0, 0, 0])
+        for i, figure in enumerate(("inuse_blocks", "inuse_bytes", "total_blocks", "total_bytes")):
+            sums[i] += row[figure]
+    step = int(rate[:-1]) << 10
+    mib = 1 << 20
+    for name, size, inuse, total in (("small_and_live", 64, 40 * mib, 40 * mib),
+                                     ("big_and_live", 16000, 40 * mib, 40 * mib),
+                                     ("gone", 250, 0, 400 * mib)):
+        samples = total / size * (1 - math.exp(-size / step))
+        error = 4 / math.sqrt(samples)
+        got = found.get(name, [0, 0, 0, 0])
+        print(f"# {name}: {got[1] / mib:.1f} MiB of {inuse / mib:.0f} in use, "
+              f"{got[3] / mib:.1f} of {total / mib:.0f} in all, within {error:.0%}")
+        need(abs(got[3] - total) <= error * total, f"{name}: {got[3]} bytes in all of {total}")
+        need(abs(got[2] * size - total) <= error * total, f"{name}: {got[2]} blocks in all")
+        need(abs(got[1] - inuse) <= error * inuse + step * (inuse == 0),
+             f"{name}: {got[1]} bytes in use of {inuse}")
+
+
 # --- surroundings ---
 
 @test()
@@ -397,14 +443,17 @@ def main():
         rig = Rig(work, os.path.realpath(lib), programs)
         rig.deadline = time.monotonic() + TIMEOUT
         begin = time.monotonic()
-        why = None
+        why = skipped = None
         try:
             function(*([rig] if variant is None else [rig, variant]))
+        except Skipped as e:
+            skipped = str(e)
         except (Failed, OSError, subprocess.SubprocessError, ValueError, IndexError) as e:
             why = str(e) or repr(e)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        print(f"{'not ok' if why else 'ok'} {number} - {name}")
+        print(f"{'not ok' if why else 'ok'} {number} - {name}"
+              + (f" # SKIP {skipped}" if skipped else ""))
         for line in (why or "").strip().split("\n"):
             if line:
                 print(f"# {line[:300]}")
