@@ -8,6 +8,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -140,6 +141,18 @@ CASE("cxx", case_released, "direct 1 904")
 	auto p = std::unique_ptr<char[]>(new char[904]);
 
 	use(p.release());
+}
+
+CALLED("cxx", case_thread_local_objects, "none", void, (void))
+{
+	static thread_local std::vector<std::string> words(10, std::string(300, 't'));
+
+	use(&words);
+}
+
+STEP("cxx", make_thread_local_objects)
+{
+	std::thread(case_thread_local_objects).join();
 }
 
 /* --- objects that are held --- */

@@ -360,6 +360,27 @@ STEP("threads", leave_result)
 	run_thread(return_pointer);
 }
 
+/* Whoever joins it gets the pointer still; what its stack held is gone. */
+ON_THREAD(case_unjoined_result, "reachable 1 600")
+ON_THREAD(case_unjoined_stack, "direct 1 600")
+APART static void *return_unjoined(void *arg)
+{
+	void *volatile mine[8];
+
+	(void)arg;
+	mine[3] = case_unjoined_stack();
+	use((void *)mine);
+	return case_unjoined_result();
+}
+
+STEP("threads", leave_unjoined)
+{
+	static pthread_t unjoined;
+
+	NEED(pthread_create(&unjoined, NULL, return_unjoined, NULL) == 0);
+	usleep(50000);
+}
+
 static _Thread_local void *tls_of_ended;
 ON_THREAD(case_tls_of_ended, "direct 1 600")
 APART static void *end_with_tls(void *arg)
