@@ -41,7 +41,7 @@ extern char **environ;
 
 /* --- the plain ones --- */
 
-BLOCK("held", case_main_stack, "reachable 1 541 root=stack", 541)
+BLOCK("held", case_main_stack, "reachable 1 541 root=stack|reg", 541)
 
 static int end_exit(void)
 {
@@ -239,7 +239,7 @@ CASE("thread_exit", case_before_thread_exit, "direct 1 1021")
 	use(malloc(1021));
 }
 
-BLOCK("thread_exit", case_on_main_stack, "reachable 1 1022 root=stack", 1022)
+BLOCK("thread_exit", case_on_main_stack, "reachable 1 1022 root=stack|reg", 1022)
 APART static void *exit_eight(void *arg)
 {
 	usleep(50000);

@@ -131,7 +131,7 @@ STEP("held", hold_tls)
 /* --- coroutines --- */
 
 HELD(case_coroutine, 531, "map")
-HELD(case_coroutine_in_heap, 532, "held_contexts|heap")
+HELD(case_coroutine_in_heap, 532, "contexts|heap")
 
 static ucontext_t here;
 static ucontext_t *held_contexts[2];

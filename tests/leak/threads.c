@@ -22,7 +22,7 @@
 
 /* --- stacks of threads that live --- */
 
-ON_THREAD(case_thread_stack, "reachable 1 600 root=stack")
+ON_THREAD(case_thread_stack, "reachable 1 600 root=stack|reg")
 APART static void *sleep_with_pointer(void *arg)
 {
 	void *volatile mine = case_thread_stack();
@@ -61,7 +61,7 @@ STEP("threads", hold_on_own_stack)
 	usleep(50000);
 }
 
-ON_THREAD(case_detached_stack, "reachable 1 600 root=stack")
+ON_THREAD(case_detached_stack, "reachable 1 600 root=stack|reg")
 APART static void *sleep_detached(void *arg)
 {
 	void *volatile mine = case_detached_stack();

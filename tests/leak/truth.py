@@ -8,7 +8,8 @@ usage: truth.py [--by tool|text|memcheck] [--keep DIR] [SCENE...]
     text       the library alone: its report on stderr
     memcheck   valgrind, on libc's malloc: holds the table itself to the truth
 
-STELE_LIB names the library, STELE_TOOL the tool; LEAK_DIR is where the programs are.
+STELE_LIB names the library, STELE_TOOL the tool; LEAK_DIR is where the programs are; LEAK_CONF is
+added to STELE_CONF.
 """
 
 import argparse
