@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * exercise WHAT [NUMBER]: attempts to break the leak mode; robust.py runs them and sets the
- * mode. Each ends by itself with status 0, fails with a line, or hangs. The number says for how many
- * seconds, how often or how much.
+ * mode. Each ends by itself with status 0, fails with a line, or hangs. The number says for how
+ * many seconds, how often or how much.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -290,7 +290,7 @@ APART static struct node *tree_of(int depth, struct node *(*make)(void))
 	return n;
 }
 
-MAKER(case_tree, "direct 1 48; indirect 30 1440")
+MAKER(case_tree, "direct 1 48; indirect 30 1440 via=case_tree")
 STEP("plain", make_tree)
 {
 	use(tree_of(5, case_tree));
@@ -356,7 +356,7 @@ STEP("plain", make_rings_apart)
 	use(ring_of(3, case_rings_apart));
 }
 
-MAKER(case_ring_behind, "indirect 4 192")
+MAKER(case_ring_behind, "indirect 4 192 via=case_ring_front")
 MAKER(case_ring_front, "direct 1 48")
 STEP("plain", make_ring_behind)
 {
@@ -368,7 +368,7 @@ STEP("plain", make_ring_behind)
 }
 
 MAKER(case_ring_tail, "ring 3 144")
-MAKER(case_tail_of_ring, "indirect 2 96")
+MAKER(case_tail_of_ring, "indirect 2 96 via=case_ring_tail")
 STEP("plain", make_ring_tail)
 {
 	struct node *ring = ring_of(3, case_ring_tail);
@@ -377,7 +377,7 @@ STEP("plain", make_ring_tail)
 	use(ring);
 }
 
-MAKER(case_shared_child, "indirect 1 48")
+MAKER(case_shared_child, "indirect 1 48 via=case_two_parents")
 MAKER(case_two_parents, "direct 2 96")
 STEP("plain", make_shared_child)
 {
@@ -395,7 +395,7 @@ STEP("plain", make_held_child)
 	HOLD(held_child, case_lost_parent()->next = case_held_child());
 }
 
-MAKER(case_inside_of_leak, "indirect 1 48")
+MAKER(case_inside_of_leak, "indirect 1 48 via=case_interior_parent")
 MAKER(case_interior_parent, "direct 1 48")
 STEP("plain", make_inside_of_leak)
 {
@@ -406,7 +406,7 @@ STEP("plain", make_inside_of_leak)
 }
 
 /* A lost block of 3 MiB whose very last word holds another one. */
-CALLED("plain", case_behind_large, "indirect 1 61", void *, (void))
+CALLED("plain", case_behind_large, "indirect 1 61 via=case_large_parent", void *, (void))
 {
 	void *p = malloc(61);
 

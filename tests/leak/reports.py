@@ -13,9 +13,9 @@ from pathlib import Path
 class Entry:
     """Blocks of one kind with one stack; stack holds names, innermost first."""
 
-    def __init__(self, kind, blocks, size, stack, root=None, unknown_modules=()):
+    def __init__(self, kind, blocks, size, stack, root=None, via=None, unknown_modules=()):
         self.kind, self.blocks, self.bytes = kind, blocks, size
-        self.stack, self.root = stack, root
+        self.stack, self.root, self.via = stack, root, via
         self.unknown_modules = list(unknown_modules)
 
     def case(self):
@@ -218,7 +218,7 @@ class Tool(Stele):
             nowhere = [f"{f['function']} {f['address']}" for f in leak["frames"]
                        if not f["module"]]
             entries.append(Entry(leak["kind"], leak["blocks"], leak["bytes"], leak["stack"],
-                                 leak["root"], nowhere))
+                                 leak["root"], leak["via"], nowhere))
         return Report(data["process"]["pid"], data["process"]["args"][-1], entries)
 
 
@@ -266,15 +266,21 @@ class Text(Stele):
         if not head:
             return None
         held = re.search(r"^  held .*by (.*)$", text, flags=re.M)
-        frames = text.split("  backtrace:\n", 1)[-1].split("  lead to by")[0]
-        stack, nowhere = [], []
-        for line in frames.strip().split("\n"):
-            frame = re.match(r"\s+(.*?)(?:\+0x[0-9a-f]+)?(?: \[(.*)\])?$", "  " + line.strip())
-            stack.append(frame.group(1))
-            if not frame.group(2):
-                nowhere.append(line.strip())
+        frames, _, via = text.split("  backtrace:\n", 1)[-1].partition("  lead to by a block of:\n")
+        stack, nowhere = Text.names(frames)
         return Entry(head.group(3), int(head.group(1)), int(head.group(2)), stack,
-                     held.group(1) if held else None, nowhere)
+                     held.group(1) if held else None, Text.names(via)[0], nowhere)
+
+    @staticmethod
+    def names(frames):
+        """The functions, and the lines that name no module."""
+        found, nowhere = [], []
+        for line in map(str.strip, frames.strip().split("\n")):
+            frame = re.match(r"(.*?)(?:\+0x[0-9a-f]+)?(?: \[(.*)\])?$", line)
+            found.append(frame.group(1))
+            if not frame.group(2):
+                nowhere.append(line)
+        return found, nowhere
 
 
 SOURCES = {"memcheck": Memcheck, "tool": Tool, "text": Text}

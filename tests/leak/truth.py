@@ -29,20 +29,20 @@ sys.dont_write_bytecode = True
 import reports  # noqa: E402  (beside this file)
 
 class Clause:
-    """KIND[|KIND...] BLOCKS BYTES [root=REGEX] [then=REGEX]"""
+    """KIND[|KIND...] BLOCKS BYTES [root=REGEX] [via=REGEX] [then=REGEX]"""
 
     def __init__(self, text):
         kinds, *rest = text.split()
         self.text = text
         self.kinds = kinds.split("|")
-        self.root = self.then = None
+        self.root = self.via = self.then = None
         self.blocks = self.bytes = 0
         if kinds == "none":
             return
         self.blocks, self.bytes = int(rest[0]), int(rest[1])
         for word in rest[2:]:
             name, _, value = word.partition("=")
-            assert name in ("root", "then"), text
+            assert name in ("root", "via", "then"), text
             setattr(self, name, re.compile(value))
 
 
@@ -79,6 +79,9 @@ class Case:
             if roots and clause.root and not any(clause.root.search(e.root or "")
                                                  for e in entries):
                 return f"root: {[e.root for e in entries]}"
+            if roots and clause.via and not all(clause.via.search("<".join(e.via or ()))
+                                                for e in entries if e.kind == "indirect"):
+                return f"via: {[e.via for e in entries]}"
         return None
 
 
