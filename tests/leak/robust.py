@@ -173,7 +173,7 @@ def sixty_four_threads(rig, scan):
     need(rig.snapshots(), "no report")
 
 
-def harass(rig, what, conf, seconds):
+def harass(rig, what, conf, seconds, least=3):
     """Reports on demand, one upon the other, while the program runs."""
     proc = rig.start(f"leak=on,leak_output=%p.%n.snap,leak_signal={int(signal.SIGUSR1)},{conf}",
                      "exercise", what, seconds)
@@ -191,7 +191,10 @@ def harass(rig, what, conf, seconds):
     err = proc.communicate()[1]
     need(proc.returncode == 0, f"status {proc.returncode}\n{err[-1500:]}")
     found = rig.snapshots()
-    need(len(found) >= 3, f"{len(found)} reports\n{err[-500:]}")
+    need(len(found) >= least, f"{len(found)} reports\n{err[-500:]}")
+    pauses = [s.numbers("scan")[4] / 1000 for s in found]
+    print(f"# {len(found)} reports, pauses {statistics.median(pauses):.1f} ms, "
+          f"{max(pauses):.1f} at the longest")
     return found
 
 
@@ -202,7 +205,7 @@ def threads_begin_and_end_under_scans(rig, conf):
 
 @test("unwind=auto")
 def scans_of_sixty_four_threads(rig, conf):
-    found = harass(rig, "many", conf, 2.5)
+    found = harass(rig, "many", conf, 3, least=1)
     threads = max(s.numbers("scan")[1] for s in found)
     need(threads >= 60, f"only {threads} threads were stopped")
 
@@ -260,6 +263,28 @@ def an_idle_process_answers_its_control_file(rig):
             f.write("scan\n")
 
     idle_reports(rig, f"leak_control={control}", ask)
+
+
+@test("signal", "control")
+def the_tool_asks_an_idle_process(rig, how):
+    tool = reports.Tool(rig.programs / "exercise")
+    if tool.missing():
+        raise Skipped(tool.missing())
+    way = (f"leak_signal={int(signal.SIGUSR2)}" if how == "signal"
+           else f"leak_control={rig.work}/control")
+    proc = rig.start(f"leak=on,leak_output={rig.work}/%p.%n.snap,{way}", "exercise", "idle")
+    try:
+        need(wait_line(proc) == "ready\n", "it is not ready")
+        rig.command(0, tool.tool, "leaks", proc.pid, "--json", "-o", "now.json")
+        leaks = json.loads((rig.work / "now.json").read_text())["leaks"]
+        _, err = proc.communicate(timeout=20)
+    finally:
+        if proc.poll() is None:
+            proc.kill()
+    need(proc.returncode == 0 and not own_lines(err), f"status {proc.returncode}: {err}")
+    found = sum(row["blocks"] for row in leaks
+                if row["kind"] == "direct" and row["stack"][0] == "leak_some")
+    need(found == 10, f"{found} blocks of leak_some")
 
 
 @test()

@@ -9,10 +9,10 @@
  *
  * Wanted is a list, separated by ';':
  *	KIND[|KIND...] BLOCKS BYTES [root=REGEX] [via=REGEX] [then=REGEX]
- * KIND is direct, indirect, possible, reachable, young; "ring" stands for one block directly and the
- * others indirectly lost; "none" for no report of any kind. then= must match the stack of each block,
- * "innermost<...<main", via= that of the lost block that leads to it. A scene of several processes
- * has its roles behind a dot ("fork.child").
+ * KIND is direct, indirect, possible, reachable, young; "ring" stands for one block directly and
+ * the others indirectly lost; "none" for no report of any kind. then= must match the stack of each
+ * block, "innermost<...<main", via= that of the lost block that leads to it. A scene of several
+ * processes has its roles behind a dot ("fork.child").
  *
  * A case must leave no pointer behind but the one that it means to leave: what is kept for later is
  * kept by hide(), and scrub() clears the dead part of the stack between two cases.
