@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "debug.h"
 
-#include "os/bug.h"
+#include <unwind.h>
+
 
 chain_fn *debug_nofp, *debug_fp;
 
@@ -23,7 +24,7 @@ void *debug_module(const char *name)
 	return h;
 }
 
-void debug_begin_as(unsigned plan, enum unwind_choice unwind)
+void debug_begin_bare(unsigned plan)
 {
 	void *h = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
 
@@ -35,15 +36,14 @@ void debug_begin_as(unsigned plan, enum unwind_choice unwind)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("1..%u\n", plan);
-	tune.unwind = unwind;
 	capture_init();
-	debug_nofp = (chain_fn *)dlsym(debug_module("chain_nofp"), "chain_descend");
-	debug_fp = (chain_fn *)dlsym(debug_module("chain_fp"), "chain_descend");
 }
 
 void debug_begin(unsigned plan)
 {
-	debug_begin_as(plan, UNWIND_AUTO);
+	debug_begin_bare(plan);
+	debug_nofp = (chain_fn *)dlsym(debug_module("chain_nofp"), "chain_descend");
+	debug_fp = (chain_fn *)dlsym(debug_module("chain_fp"), "chain_descend");
 }
 
 void debug_ok(bool ok, const char *fmt, ...)
@@ -74,6 +74,29 @@ size_t debug_truth(uintptr_t *pcs, size_t max)
 			pcs[n++] = (uintptr_t)all[i];
 	}
 	return n;
+}
+
+struct trace {
+	uintptr_t *pcs;
+	size_t n, max;
+};
+
+static _Unwind_Reason_Code frame(struct _Unwind_Context *context, void *arg)
+{
+	uintptr_t pc = _Unwind_GetIP(context);
+	struct trace *t = arg;
+
+	if (pc && !unwind_is_own(pc))
+		t->pcs[t->n++] = pc;
+	return t->n < t->max ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
+size_t debug_truth_uncached(uintptr_t *pcs, size_t max)
+{
+	struct trace t = { pcs, 0, max };
+
+	_Unwind_Backtrace(frame, &t);
+	return t.n;
 }
 
 static void print_stack(const char *what, const uintptr_t *pcs, size_t n)

@@ -18,9 +18,10 @@ typedef void chain_fn(uint64_t path, unsigned depth, chain_leaf *leaf, void *arg
 
 extern chain_fn *debug_nofp, *debug_fp;	/* chain_descend() of either module */
 
-/* Capturing starts, as unwind=@unwind; libunwind and the modules are loaded. Prints the plan. */
+/* Capturing starts, libunwind and the modules are loaded; prints the plan. */
 void debug_begin(unsigned plan);
-void debug_begin_as(unsigned plan, enum unwind_choice unwind);
+/* The same without the modules. */
+void debug_begin_bare(unsigned plan);
 void debug_ok(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int debug_end(void);
 
@@ -29,6 +30,8 @@ void *debug_module(const char *name);
 
 /* The caller's stack as libunwind sees it, without frames of the program itself. */
 size_t debug_truth(uintptr_t *pcs, size_t max);
+/* The same by libgcc, which remembers nothing: libunwind is lost where libraries go. */
+size_t debug_truth_uncached(uintptr_t *pcs, size_t max);
 void debug_print_both(const uintptr_t *have, size_t got, const uintptr_t *want, size_t n);
 
 uint64_t debug_random(uint64_t *seed);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* lib/debug/stack.c: equal stacks have equal ids, for ever, in many threads. */
+#include "common.h"
+
+#include <pthread.h>
+
+#include "debug/depot.h"
+#include "debug/stack.h"
+#include "page/zone.h"
+
+/* The @i-th stack of a family; its length is part of it. */
+static size_t make(uintptr_t *pcs, size_t i)
+{
+	size_t n = 1 + i % 40;
+
+	for (size_t k = 0; k < n; k++)
+		pcs[k] = (i / 40 + 1) * 0x1000 + k * 16;
+	return n;
+}
+
+static void stack_is(uint32_t id, size_t i, uint32_t generation)
+{
+	uintptr_t want[64];
+	const uintptr_t *have;
+	uint32_t gen;
+	size_t n = make(want, i);
+
+	must_eq(stack_get(id, &have, &gen), n);
+	must(!memcmp(have, want, n * sizeof(*want)));
+	must_eq(gen, generation);
+}
+
+static uint32_t put(size_t i)
+{
+	uintptr_t pcs[64];
+	size_t n = make(pcs, i);
+
+	return stack_put(pcs, n);
+}
+
+#define MANY	100000
+
+START_TEST(equal_stacks)
+{
+	static uint32_t ids[MANY];
+
+	unit_boot();
+	for (size_t i = 0; i < MANY; i++) {
+		ids[i] = put(i);
+		must(ids[i] > STACK_FULL);
+	}
+	for (size_t i = 0; i < MANY; i++) {
+		must_eq(put(i), ids[i]);
+		stack_is(ids[i], i, 0);
+	}
+	/* A frame more, and a frame less, are others. */
+	for (size_t i = 1; i < 40; i++)
+		must(ids[i] != ids[i - 1]);
+	zones_hold();
+}
+END_TEST
+
+START_TEST(special_ids)
+{
+	const uintptr_t *pcs;
+	uint32_t gen = 7;
+
+	unit_boot();
+	must_eq(stack_put(NULL, 0), STACK_UNKNOWN);
+	for (uint32_t id = STACK_NONE; id <= STACK_FULL; id++) {
+		must_eq(stack_get(id, &pcs, &gen), 0);
+		must(!pcs && !gen);
+		must_eq(stack_get(id, NULL, NULL), 0);
+	}
+}
+END_TEST
+
+START_TEST(generations)
+{
+	uint32_t before, after;
+
+	unit_boot();
+	before = put(5);
+	stack_new_generation();
+	after = put(5);
+	must(before != after);
+	stack_is(before, 5, 0);
+	stack_is(after, 5, 1);
+	must_eq(put(5), after);
+}
+END_TEST
+
+START_TEST(words)
+{
+	unit_boot();
+	for (size_t i = 0; i < 1000; i++)
+		must_eq(*stack_word(put(i)), 0);
+	for (size_t i = 0; i < 1000; i++)
+		*stack_word(put(i)) = (uint32_t)i;
+	for (size_t i = 0; i < 1000; i++) {
+		must_eq(*stack_word(put(i)), i);
+		stack_is(put(i), i, 0);
+	}
+}
+END_TEST
+
+static bool count(uint32_t id, void *arg)
+{
+	must(id > STACK_FULL && stack_get(id, NULL, NULL));
+	return --*(size_t *)arg;
+}
+
+START_TEST(walking)
+{
+	size_t left = 5001;
+
+	unit_boot();
+	must(stack_walk(count, &left));
+	for (size_t i = 0; i < 5000; i++)
+		put(i);
+	must(stack_walk(count, &left));
+	must_eq(left, 1);
+	left = 10;
+	must(!stack_walk(count, &left));
+	must_eq(left, 0);
+}
+END_TEST
+
+/* Without memory, stacks that are there are found; others are told to be too many. */
+START_TEST(no_memory)
+{
+	uint32_t last = 0;
+
+	unit_boot();
+	put(0);
+	fake_fail_all(true);
+	for (size_t i = 1; i < 5000000 && last != STACK_FULL; i++)
+		last = put(i);
+	must_eq(last, STACK_FULL);
+	stack_is(put(0), 0, 0);
+	fake_fail_all(false);
+	must(put(4999999) > STACK_FULL);
+}
+END_TEST
+
+static uint32_t seen[4][20000];
+
+static void *enter_all(void *arg)
+{
+	size_t t = (size_t)arg;
+
+	/* Not in step: each begins elsewhere. */
+	for (size_t k = 0; k < 20000; k++) {
+		size_t i = (k + t * 777) % 20000;
+
+		seen[t][i] = put(i);
+	}
+	return NULL;
+}
+
+START_TEST(threads)
+{
+	pthread_t id[4];
+
+	unit_boot();
+	for (size_t t = 0; t < 4; t++)
+		must(!pthread_create(&id[t], NULL, enter_all, (void *)t));
+	for (size_t t = 0; t < 4; t++)
+		pthread_join(id[t], NULL);
+	for (size_t i = 0; i < 20000; i++) {
+		stack_is(seen[0][i], i, 0);
+		for (size_t t = 1; t < 4; t++)
+			must_eq(seen[t][i], seen[0][i]);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *tests[] = { equal_stacks, special_ids, generations, words, walking, no_memory,
+				 threads };
+
+	return unit_run("stack", tests, ARRAY_SIZE(tests));
+}
