@@ -34,7 +34,7 @@ enum root_kind {
 	ROOT_REGISTER,	/* ditto */
 	ROOT_TLS,	/* ditto */
 	ROOT_MAPPING,	/* who: index of the mapping */
-	ROOT_IGNORED,	/* the program says that it is no leak */
+	ROOT_HEAP,	/* pages that the program asked for as such, a block without a record */
 	NR_ROOT_KINDS,
 };
 

@@ -335,6 +335,14 @@ static void mark_mappings(void)
 	}
 }
 
+static bool untracked(const struct block *b, void *arg __unused_arg)
+{
+	if (!b->rec)
+		mark_pages(r.fd, (uintptr_t)b->addr, (uintptr_t)b->addr + b->size, false,
+			   ROOT_HEAP, 0);
+	return true;
+}
+
 bool roots_mark(const struct maps *maps, const struct reporter *c, int pages_fd)
 {
 	uintptr_t start, end;
@@ -353,6 +361,7 @@ bool roots_mark(const struct maps *maps, const struct reporter *c, int pages_fd)
 	boot_range(&start, &end);
 	mark_range(start, end, ROOT_MAPPING, 0);
 	mark_mappings();
+	blocks_walk(untracked, NULL);
 	/* Last, as what these name is not looked into. */
 	mark_follow(pages_fd);
 	for (size_t i = 0; i < r.dead.count; i++)

@@ -119,7 +119,7 @@ static void root_line(struct out *o, const struct group *g, const struct leak_fa
 		out_text(o, f->maps->at[r->who].path);
 		break;
 	default:
-		out_text(o, "the program's word");
+		out_print(o, "an untracked block at 0x%lx", (unsigned long)r->at);
 	}
 	out_text(o, "\n");
 }

@@ -145,6 +145,19 @@ void leak_at_exec_fd(int fd, const char *path, bool empty_path)
 	leak_at_exec(full, false);
 }
 
+static __noinline bool call(struct leak_counts *counts)
+{
+	struct reporter r = { 0 };
+
+	return is_home() && leak_report("api", "", &r, !counts, counts);
+}
+
+bool leak_by_call(struct leak_counts *counts)
+{
+	scrub();
+	return call(counts);
+}
+
 bool leak_on_request(const char *reason, const char *detail)
 {
 	return is_home() && leak_report(reason, detail, NULL, true, NULL);

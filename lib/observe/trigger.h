@@ -26,5 +26,8 @@ void leak_at_exec_fd(int fd, const char *path, bool empty_path);
 
 /* A report that was asked for. NULL @to: where reports go. */
 bool leak_on_request(const char *reason, const char *detail);
+/* A report by the calling thread; with @counts it is only counted. */
+struct leak_counts;
+bool leak_by_call(struct leak_counts *counts);
 
 #endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Reports of leaks by the program's own call: <stele/leak.h>. */
+#include <errno.h>
+
+#include "base/compiler.h"
+#include "debug/track.h"
+#include "observe/leak.h"
+#include "observe/trigger.h"
+#include "stele/leak.h"
+
+__public int stele_leak_on(void)
+{
+	return leak_on && track_on;
+}
+
+__public int stele_leak_report(void)
+{
+	if (!stele_leak_on())
+		return -ENOTSUP;
+	return leak_by_call(NULL) ? 0 : -EIO;
+}
+
+static struct stele_leak_class class_of_kind(const struct leak_counts *c, enum leak_kind kind)
+{
+	return (struct stele_leak_class){ c->blocks[kind], c->bytes[kind] };
+}
+
+__public int stele_leak_count(struct stele_leak_count *count)
+{
+	struct leak_counts c;
+
+	if (!stele_leak_on())
+		return -ENOTSUP;
+	if (!leak_by_call(&c))
+		return -EIO;
+	count->direct = class_of_kind(&c, LEAK_DIRECT);
+	count->indirect = class_of_kind(&c, LEAK_INDIRECT);
+	count->possible = class_of_kind(&c, LEAK_POSSIBLE);
+	count->reachable = class_of_kind(&c, LEAK_REACHABLE);
+	count->young = class_of_kind(&c, LEAK_YOUNG);
+	return 0;
+}
