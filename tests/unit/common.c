@@ -2,6 +2,7 @@
 #include "common.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "page/zone.h"
 #include "slab/percpu.h"
@@ -9,6 +10,13 @@
 #include "tune/tune.h"
 
 #define TIMEOUT	120	/* seconds for one test, under a sanitizer too */
+
+void *unit_index_memory(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
 
 int unit_run(const char *name, const TTest *const *tests, size_t n)
 {

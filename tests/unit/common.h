@@ -50,6 +50,9 @@ void zones_hold(void);
 /* Pages that are neither free nor tables, of all zones. */
 size_t zones_used(void);
 
+/* Zeroed memory from outside of the fake machine, for blocks_index(); never freed. */
+void *unit_index_memory(size_t bytes);
+
 /* xorshift64*: the same numbers on every machine. */
 struct rng {
 	uint64_t state;

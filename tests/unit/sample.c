@@ -206,7 +206,7 @@ START_TEST(blocks)
 			must(ksize(p) >= size && ksize(z) >= size);
 			memset(p, 1, size);
 			sampled += 2;
-			must(blocks_index());
+			must(blocks_index(unit_index_memory));
 			must(block_find(p + size - 1, &b));
 			must(b.addr == p && b.size == size && b.usable >= size && is_sampled(p));
 			must(block_find(z, &b) && b.addr == z && b.size == size);

@@ -77,7 +77,7 @@ static void finds(const void *at, const struct known *k)
 /* Where each block begins and ends, and just outside. */
 static void index_holds(void)
 {
-	must(blocks_index());
+	must(blocks_index(unit_index_memory));
 	for (size_t i = 0; i < nr_known; i++) {
 		const struct known *k = &known[i];
 		size_t usable = k->p ? ksize(k->p) : 0;
@@ -173,7 +173,7 @@ START_TEST(times)
 	boot();
 	fake.clock = 5123;
 	p = tracked_malloc(10);
-	must(blocks_index() && block_find(p, &b));
+	must(blocks_index(unit_index_memory) && block_find(p, &b));
 	must_eq(b.rec->when, 4123);
 	fake.clock = 6000;
 	p = tracked_realloc(p, 12);
@@ -219,7 +219,7 @@ START_TEST(without_records)
 	must(slab_alloc(c, &obj, 1, ALLOC_NORMAL));
 	must(blocks_walk(unrecorded, &bytes));
 	must_eq(bytes, 96);
-	must(blocks_index());
+	must(blocks_index(unit_index_memory));
 	must(block_find((char *)obj + 95, &b) && b.addr == obj && !b.rec);
 	must(!block_find((char *)obj + 96, &b));
 }
