@@ -34,6 +34,7 @@
 #include "slab/budget.h"
 #include "slab/deferred.h"
 #include "slab/percpu.h"
+#include "slab/tracked.h"
 
 #define CACHE_LINE	64
 #define MADE_SIZE_MIN	32	/* with room for the second bitmap of a slab */
@@ -200,6 +201,7 @@ static struct kmem_cache *open_behind(struct stele_kmem_cache *h,
 	if (!c)
 		return NULL;
 	c->link = d.link;
+	c->tracked = track_on;
 	/* What lies behind the object is not the program's. */
 	if (d.end > a->size)
 		c->usable = (uint32_t)a->size;
@@ -259,6 +261,20 @@ static void drain(struct kmem_cache *c)
 	slab_shrink(c);
 }
 
+#define FRAMES_SHOWN	8
+
+/* By whom it was allocated, where blocks are tracked (leak=): return addresses. */
+static void report_stack(void *obj)
+{
+	struct track record = tracked_take(obj);
+	const uintptr_t *pcs;
+	size_t n = stack_get(record.stack, &pcs, NULL);
+
+	tracked_put(obj, record);
+	for (size_t i = 0; i < MIN(n, (size_t)FRAMES_SHOWN); i++)
+		warn("  allocated at %p", (void *)pcs[i]);
+}
+
 static __cold_path void report_leaks(struct stele_kmem_cache *h, const void *caller)
 {
 	void *objs[LEAKS_SHOWN];
@@ -270,6 +286,8 @@ static __cold_path void report_leaks(struct stele_kmem_cache *h, const void *cal
 	for (size_t i = 0; i < MIN(n, (size_t)LEAKS_SHOWN); i++) {
 		debug_who(h, objs[i], who, sizeof(who));
 		warn("cache %s: object %p, %u bytes%s", h->name, objs[i], h->size, who);
+		if (track_on)
+			report_stack(objs[i]);
 	}
 }
 

@@ -19,6 +19,7 @@
 #include "slab/gfp.h"
 #include "slab/kmalloc.h"
 #include "slab/percpu.h"
+#include "slab/tracked.h"
 
 static struct request request_for(const struct stele_kmem_cache *h, const char *call,
 				  const void *caller)
@@ -66,7 +67,7 @@ void *handle_alloc(struct stele_kmem_cache *h, stele_gfp_t gfp, const char *call
 	if (unlikely(!handle_check(h, call, caller)))
 		return NULL;
 	/* Where the hit path is closed this is it. */
-	if (likely(h->class && gfp <= GFP_HIT && !READ_ONCE(fault_armed))) {
+	if (likely(h->class && gfp <= GFP_HIT && !READ_ONCE(fault_armed) && !track_on)) {
 		p = percpu_pop_how(h->class, !(gfp & STELE_GFP_DIRECT_RECLAIM));
 		if (likely(p))
 			return p;
@@ -84,6 +85,8 @@ void *handle_alloc(struct stele_kmem_cache *h, stele_gfp_t gfp, const char *call
 		return NULL;
 	if (unlikely(has_checks(h)))
 		debug_leave(h, p, caller);
+	if (unlikely(track_on))
+		tracked_record(p, h->size, gfp & STELE_GFP_DIRECT_RECLAIM);
 	return gfp & STELE_GFP_ZERO ? memset(p, 0, h->size) : p;
 }
 
@@ -132,7 +135,7 @@ void handle_free(struct stele_kmem_cache *h, void *obj, bool quiet, const char *
 {
 	if (!obj || unlikely(!handle_check(h, call, caller)))
 		return;
-	if (likely(h->class && class_of(obj) == h->class && !quiet &&
+	if (likely(h->class && class_of(obj) == h->class && !quiet && !track_on &&
 		   slab_index(h->cache, obj) >= 0)) {
 		class_free(h->class, obj);
 		return;
@@ -151,6 +154,8 @@ void handle_free(struct stele_kmem_cache *h, void *obj, bool quiet, const char *
 		kfree_quiet(obj);
 		return;
 	}
+	if (unlikely(track_on))
+		tracked_take(obj);
 	if (unlikely(has_checks(h)))
 		debug_return(h, obj, caller);
 	if (h->flags & STELE_SLAB_ACCOUNT)
@@ -188,7 +193,7 @@ size_t handle_alloc_bulk(struct stele_kmem_cache *h, stele_gfp_t gfp, size_t n, 
 		return 0;
 	/* What needs a look at each object, and failures, are for the way of single ones. */
 	if (likely(h->class && !(gfp & ~GFP_HIT) && gfp & STELE_GFP_DIRECT_RECLAIM &&
-		   !READ_ONCE(fault_armed)))
+		   !READ_ONCE(fault_armed) && !track_on))
 		got = take_batch(h->cache, n, p, ALLOC_NORMAL);
 	while (got < n) {
 		p[got] = handle_alloc(h, gfp, call, caller);
@@ -210,7 +215,7 @@ void handle_free_bulk(struct stele_kmem_cache *h, size_t n, void **p, const void
 
 	if (!n || unlikely(!handle_check(h, call, caller)))
 		return;
-	while (h->class && same < n && class_of(p[same]) == h->class)
+	while (h->class && !track_on && same < n && class_of(p[same]) == h->class)
 		same++;
 	/* A stranger among them is told by its name, and the others go one by one. */
 	if (unlikely(same < n)) {

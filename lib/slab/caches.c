@@ -77,6 +77,7 @@ static void cache_set(struct kmem_cache *c, size_t size, size_t sheaf_slots)
 {
 	c->class = (uint8_t)(c - kmem_caches);
 	c->usable = (uint32_t)size;
+	c->tracked = false;
 	c->link = 0;
 	c->order = (uint8_t)slab_order(size);
 	c->objects = (uint32_t)((PAGE_SIZE << c->order) / size);

@@ -153,6 +153,14 @@ static void leaked(void *arg)
 	MUST(!stele_kmem_cache_destroy(c));
 }
 
+/* With leak= every object has its stack, whatever the cache's flags. */
+static void leaked_tracked(void *arg)
+{
+	setenv("STELE_CONF", "leak=on", 1);
+	execl("/proc/self/exe", "badinput", "leak", (char *)NULL);
+	_exit(arg ? 9 : 8);
+}
+
 static void zeroed(void *arg)
 {
 	struct stele_kmem_cache *c = stele_kmem_cache_create("made", 64, 0, 0, plain_ctor);
@@ -295,11 +303,15 @@ static void pool_without(void *arg)
 	stele_mempool_destroy(NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	int at_end = 50, behind = 55, first = 0, last = 49;
 	unsigned plain = 0, tracked = STELE_SLAB_STORE_USER;
 
+	if (argc > 1 && !strcmp(argv[1], "leak")) {
+		leaked(&plain);
+		return 0;
+	}
 	a = stele_kmem_cache_create("alpha", 64, 0, 0, NULL);
 	b = stele_kmem_cache_create("beta", 64, 0, 0, NULL);
 	checked = stele_kmem_cache_create("checked", 50, 0, ALL_CHECKS, NULL);
@@ -319,6 +331,7 @@ int main(void)
 	lives(null_cache, NULL, "kmem_cache_shrink: NULL for a cache", "NULL for a cache");
 	lives(leaked, &plain, "cache leaky: 2 objects are still out", "objects that are still out");
 	lives(leaked, &tracked, "64 bytes, allocated by 0x", "and by whom they were allocated");
+	lives(leaked_tracked, NULL, "  allocated at 0x", "with leak=, where");
 	lives(zeroed, NULL, "would undo the constructor, cache made", "zeros over what is constructed");
 	lives(bad_flags, NULL, "kmalloc: unknown flags, called from 0x", "flags that do not exist");
 	lives(bad_sheaf, NULL, "not a sheaf of cache beta", "a sheaf of another cache");

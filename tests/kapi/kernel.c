@@ -42,6 +42,8 @@ static void blocks(void)
 	OK(ZERO_OR_NULL_PTR(hide(kmalloc(hide_size(0), GFP_KERNEL))), "ZERO_SIZE_PTR");
 	s = kmemdup("abc", 4, GFP_KERNEL);
 	d = kstrndup("abcdef", 3, GFP_KERNEL);
+	/* there must be something at hand */
+	kfree(kmalloc(20, GFP_KERNEL));
 	p[0] = kmalloc_nolock(20, __GFP_ZERO, 0);
 	OK(!strcmp(s, d) && p[0] && all_bytes(p[0], 0, 20), "copies");
 	kfree_nolock(p[0]);
