@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An ordered set of disjoint ranges of addresses, linked through a member of each. */
+/* An ordered set of what has an address as its key, linked through a member of each. */
 #ifndef STELE_BASE_TREAP_H
 #define STELE_BASE_TREAP_H
 

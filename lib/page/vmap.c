@@ -20,9 +20,8 @@
  * 2. Growing. The pages move to a larger area by their page tables; in place only
  *    what an earlier shrinking has sealed is opened again.
  *
- * 3. Book-keeping is a tree by address, of nodes in pages of the library's own:
- *    nothing is written in an area or beside it, and a pointer into the middle of
- *    one can be explained.
+ * 3. Book-keeping is a tree by address (vmap_tree.c): nothing is written in an
+ *    area or beside it, and a pointer into the middle of one can be explained.
  *
  * 4. Locking. vmap_lock for the tree, the nodes and the counts. System calls are
  *    made without it, on areas that are out of the tree or not yet in it: who
@@ -32,7 +31,7 @@
  * 5. fork. A child has no pinned memory, but holes where it was, in which the
  *    child's next mapping could be placed: vmap_fork_child() seals them.
  */
-#include "page/vmap.h"
+#include "page/vmap_tree.h"
 
 #include <errno.h>
 #include <string.h>
@@ -46,101 +45,14 @@
 #define LAZY_AREAS	1024		/* of some 65000 mappings that a process may have */
 #define LAZY_PER_DOUBLING (32ul << 20)	/* bytes per bit of the number of CPUs */
 
-struct lock vmap_lock = LOCK_INIT(RANK_VMAP);
-
-static struct treap areas;
-static struct vmap_area *unused;	/* linked through node.left */
-static struct vmap_stats stats;
-
-/* ---- nodes and the tree; vmap_lock is held ---- */
-
-static struct vmap_area *of_node(struct treap_node *n)
-{
-	return n ? container_of(n, struct vmap_area, node) : NULL;
-}
-
-static struct vmap_area *node_get(void)
-{
-	struct vmap_area *a;
-
-	if (!unused) {
-		a = page_alloc_meta(1);
-		for (size_t i = 0; a && i < PAGE_SIZE / sizeof(*a); i++) {
-			a[i].node.left = unused ? &unused->node : NULL;
-			unused = &a[i];
-		}
-	}
-	a = unused;
-	if (a)
-		unused = of_node(a->node.left);
-	return a;
-}
-
-static void node_put(struct vmap_area *a)
-{
-	a->node.left = unused ? &unused->node : NULL;
-	unused = a;
-}
-
-static size_t pages_of(const struct vmap_area *a)
-{
-	return ALIGN_UP(a->addr + a->size, os_page_size()) - a->base;
-}
-
-static void count(const struct vmap_area *a, bool enters)
-{
-	size_t one = enters ? 1 : (size_t)-1;
-
-	if (a->freed) {
-		stats.freed_count += one;
-		stats.freed_bytes += one * a->len;
-	} else {
-		stats.count[a->kind] += one;
-		stats.bytes[a->kind] += one * pages_of(a);
-	}
-}
-
-static void enter(struct vmap_area *a)
-{
-	treap_insert(&areas, &a->node);
-	count(a, true);
-}
-
-static void leave(struct vmap_area *a)
-{
-	treap_erase(&areas, &a->node);
-	count(a, false);
-}
-
-static struct vmap_area *area_at(const void *addr)
-{
-	struct vmap_area *a = of_node(treap_at_or_below(&areas, (uintptr_t)addr));
-
-	return a && (uintptr_t)addr - a->node.key < a->len ? a : NULL;
-}
-
 /* ---- making ---- */
-
-static int area_enter(const struct vmap_area *proto)
-{
-	struct vmap_area *a;
-
-	lock_acquire(&vmap_lock);
-	a = node_get();
-	if (a) {
-		*a = *proto;
-		enter(a);
-	}
-	lock_release(&vmap_lock);
-	return a ? 0 : -ENOMEM;
-}
 
 /* @map may fail for lack of addresses or mappings that freed areas hold. */
 static int map_or_purge(int (*map)(size_t, void **), size_t len, void **addr)
 {
 	int err = map(len, addr);
 
-	if (!err || !READ_ONCE(stats.freed_count))
+	if (!err || !vmap_freed_above(0, 0))
 		return err;
 	vmap_purge();
 	return map(len, addr);
@@ -162,7 +74,7 @@ int vmap_alloc(size_t size, bool low, const void *caller, void **addr)
 		a.node.key = a.base = a.addr = (uintptr_t)start;
 		err = os_seal((char *)start + body, page);
 		if (!err)
-			err = area_enter(&a);
+			err = vmap_add(&a);
 		if (err)
 			os_unmap(start, len);
 	}
@@ -201,7 +113,7 @@ static int reserve(struct vmap_area *a, size_t body, size_t align)
 static int finish(struct vmap_area *a, int err, void **addr)
 {
 	if (!err)
-		err = area_enter(a);
+		err = vmap_add(a);
 	if (err)
 		os_unmap((void *)a->node.key, a->len);
 	else
@@ -271,35 +183,6 @@ int vmap_map(int fd, uint64_t offset, size_t size, const void *caller, void **ad
 
 /* ---- freeing ---- */
 
-/* Take the area out that the program was given as @addr. */
-static enum vmap_error take(const void *addr, enum vmap_kind kind, struct vmap_area **out,
-			    struct vmap_area *copy)
-{
-	struct vmap_area *a;
-	enum vmap_error e;
-
-	lock_acquire(&vmap_lock);
-	a = area_at(addr);
-	if (!a)
-		e = VMAP_UNKNOWN;
-	else if (a->freed)
-		e = VMAP_FREED;
-	else if (a->kind != kind)
-		e = VMAP_OTHER_KIND;
-	else if (a->addr != (uintptr_t)addr)
-		e = VMAP_INSIDE;
-	else
-		e = VMAP_OK;
-	if (a)
-		*copy = *a;
-	if (e == VMAP_OK) {
-		leave(a);
-		*out = a;
-	}
-	lock_release(&vmap_lock);
-	return e;
-}
-
 /* What the area counts for in the limit: memory, but not a file's. */
 static size_t charged(const struct vmap_area *a)
 {
@@ -307,7 +190,7 @@ static size_t charged(const struct vmap_area *a)
 
 	if (a->kind == VMAP_REGION)
 		return 0;
-	return a->kind == VMAP_ALLOC ? pages_of(a) : a->len - 2 * page;
+	return a->kind == VMAP_ALLOC ? vmap_bytes(a) : a->len - 2 * page;
 }
 
 static size_t lazy_bound(void)
@@ -319,12 +202,12 @@ enum vmap_error vmap_free(const void *addr, enum vmap_kind kind, const void *cal
 			  struct vmap_area *copy)
 {
 	struct vmap_area *a;
-	enum vmap_error e = take(addr, kind, &a, copy);
+	enum vmap_error e = vmap_take(addr, kind, &a, copy);
 	bool sealed, full;
 
 	if (e != VMAP_OK)
 		return e;
-	sealed = !(kind == VMAP_ALLOC ? os_seal((void *)a->base, pages_of(a)) :
+	sealed = !(kind == VMAP_ALLOC ? os_seal((void *)a->base, vmap_bytes(a)) :
 					os_seal_any((void *)a->base, a->len - 2 * os_page_size()));
 	if (!sealed)
 		os_unmap((void *)a->node.key, a->len);
@@ -333,11 +216,11 @@ enum vmap_error vmap_free(const void *addr, enum vmap_kind kind, const void *cal
 	if (sealed) {
 		a->freed = true;
 		a->caller = caller;
-		enter(a);
+		vmap_enter(a);
 	} else {
-		node_put(a);
+		vmap_node_put(a);
 	}
-	full = stats.freed_bytes > lazy_bound() || stats.freed_count > LAZY_AREAS;
+	full = vmap_freed_above(lazy_bound(), LAZY_AREAS);
 	lock_release(&vmap_lock);
 	if (full)
 		vmap_purge();
@@ -352,7 +235,7 @@ static size_t take_run(uintptr_t *from, struct vmap_area **list)
 
 	*list = NULL;
 	for (;;) {
-		struct vmap_area *a = of_node(treap_at_or_above(&areas, start + len));
+		struct vmap_area *a = vmap_at_or_above(start + len);
 
 		if (!a || (len && a->node.key != start + len) || (len && !a->freed))
 			break;
@@ -360,7 +243,7 @@ static size_t take_run(uintptr_t *from, struct vmap_area **list)
 			start = a->node.key + a->len;
 			continue;
 		}
-		leave(a);
+		vmap_leave(a);
 		if (!len)
 			start = a->node.key;
 		len += a->len;
@@ -371,34 +254,36 @@ static size_t take_run(uintptr_t *from, struct vmap_area **list)
 	return len;
 }
 
+/* Unmapped, or kept for another time where there is no room to cut a hole. */
+static void settle(struct vmap_area *list, bool unmapped)
+{
+	while (list) {
+		struct vmap_area *next = vmap_of(list->node.right);
+
+		if (unmapped)
+			vmap_node_put(list);
+		else
+			vmap_enter(list);
+		list = next;
+	}
+}
+
 void vmap_purge(void)
 {
+	struct vmap_area *list;
 	uintptr_t from = 0;
 	size_t len;
 
 	lock_acquire(&vmap_lock);
-	do {
-		struct vmap_area *list;
-		bool kept;
+	while ((len = take_run(&from, &list))) {
+		bool unmapped;
 
-		len = take_run(&from, &list);
-		if (!len)
-			break;
 		lock_release(&vmap_lock);
-		/* No room to cut a hole into the list of mappings: another time. */
-		kept = os_unmap((void *)from, len) != 0;
+		unmapped = !os_unmap((void *)from, len);
 		lock_acquire(&vmap_lock);
-		while (list) {
-			struct vmap_area *next = of_node(list->node.right);
-
-			if (kept)
-				enter(list);
-			else
-				node_put(list);
-			list = next;
-		}
+		settle(list, unmapped);
 		from += len;
-	} while (len);
+	}
 	lock_release(&vmap_lock);
 }
 
@@ -457,12 +342,12 @@ enum vmap_error vmap_resize(const void *addr, size_t size, bool zero, const void
 			    void **new_addr, int *err, struct vmap_area *copy)
 {
 	struct vmap_area *a;
-	enum vmap_error e = take(addr, VMAP_ALLOC, &a, copy);
+	enum vmap_error e = vmap_take(addr, VMAP_ALLOC, &a, copy);
 	size_t body = ALIGN_UP(size, os_page_size()), old_body, old_size;
 
 	if (e != VMAP_OK)
 		return e;
-	old_body = pages_of(a);
+	old_body = vmap_bytes(a);
 	old_size = a->size;
 	*err = body < size ? -ENOMEM : resize_body(a, old_body, body);
 	if (!*err) {
@@ -472,57 +357,17 @@ enum vmap_error vmap_resize(const void *addr, size_t size, bool zero, const void
 		if (zero && size > old_size)
 			memset((char *)*new_addr + old_size, 0, MIN(size, old_body) - old_size);
 	}
-	lock_acquire(&vmap_lock);
-	enter(a);
-	lock_release(&vmap_lock);
+	vmap_put_back(a);
 	return VMAP_OK;
 }
 
-/* ---- looking ---- */
-
-bool vmap_find(const void *addr, struct vmap_area *copy)
-{
-	struct vmap_area *a;
-
-	if (!READ_ONCE(areas.root))
-		return false;
-	lock_acquire(&vmap_lock);
-	a = area_at(addr);
-	if (a)
-		*copy = *a;
-	lock_release(&vmap_lock);
-	return a != NULL;
-}
-
-bool vmap_next(uintptr_t from, struct vmap_area *copy)
-{
-	struct vmap_area *a;
-
-	lock_acquire(&vmap_lock);
-	a = of_node(treap_at_or_above(&areas, from));
-	if (a)
-		*copy = *a;
-	lock_release(&vmap_lock);
-	return a != NULL;
-}
-
-struct vmap_stats vmap_stats(void)
-{
-	struct vmap_stats s;
-
-	lock_acquire(&vmap_lock);
-	s = stats;
-	lock_release(&vmap_lock);
-	return s;
-}
+/* ---- fork ---- */
 
 void vmap_fork_child(void)
 {
-	struct treap_node *n = treap_at_or_above(&areas, 0);
+	struct vmap_area *a = vmap_at_or_above(0);
 
-	for (; n; n = treap_at_or_above(&areas, n->key + 1)) {
-		struct vmap_area *a = of_node(n);
-
+	for (; a; a = vmap_at_or_above(a->node.key + 1)) {
 		if (a->kind == VMAP_PINNED && !a->freed)
 			os_seal_any((void *)a->base, a->len - 2 * os_page_size());
 	}
