@@ -176,7 +176,7 @@ static void configure(const struct arguments *arguments, const char *dir)
 		add(&settings, "leak", "exit");
 	if (arguments->what == RUN_LIST)
 		add(&settings, "scan", "off");
-	add(&settings, "leak_output", output);
+	add(&settings, arguments->what == RUN_PROFILE ? "profile_output" : "leak_output", output);
 	if (arguments->unwind)
 		add(&settings, "unwind", arguments->unwind);
 	if (arguments->free_stacks)

@@ -2,7 +2,7 @@
 /*
  * A process says in its environment how it is asked: by writing "scan" to the FIFO of leak_control=, or
  * by the signal of leak_signal=, if it does catch that: anyone else would die of it. It answers with
- * a file named by leak_output=. The answer is a file of that name that was not there before, or has
+ * a file named by leak_output= or profile_output=. The answer is a file of that name that was not there before, or has
  * changed, and ends with the line that ends a snapshot.
  */
 #include "live.h"
@@ -132,14 +132,30 @@ static bool matches(const char *name, const char *pattern)
 	return *name == '\0';
 }
 
+/* Is the setting there, and not the word that means no? */
+static bool is_on(const char *conf, const char *name, const char *no)
+{
+	char *value = setting(conf, name);
+	bool on = value && strcmp(value, no) != 0;
+
+	free(value);
+	return on;
+}
+
 static bool find_answers(struct target *target)
 {
-	char *output = setting(target->conf, "leak_output"), *path, *slash;
+	bool leaks = is_on(target->conf, "leak", "off");
+	const char *name = leaks ? "leak_output" : "profile_output";
+	char *output = setting(target->conf, name), *path, *slash;
 
+	if (!leaks && !is_on(target->conf, "profile", "0")) {
+		free(output);
+		complain("%s: it was started without leak=on, leak=exit or profile=", target->pid);
+		return false;
+	}
 	if (output == NULL) {
-		complain(
-			"%s: it was started without leak_output=: its reports go to its own stderr",
-			target->pid);
+		complain("%s: it was started without %s=: its reports go to its own stderr",
+			 target->pid, name);
 		return false;
 	}
 	path = with_pid(output, target->pid);
@@ -315,17 +331,6 @@ static bool ask_by_control(const struct target *target, const char *control, uin
 	return fine;
 }
 
-static bool tracks(const struct target *target)
-{
-	char *leak = setting(target->conf, "leak");
-	bool on = leak && strcmp(leak, "off") != 0;
-
-	if (!on)
-		complain("%s: it was started without leak=on or leak=exit", target->pid);
-	free(leak);
-	return on;
-}
-
 static bool ask(const struct target *target, uint64_t *timeout_ms)
 {
 	char *control = setting(target->conf, "leak_control");
@@ -367,7 +372,7 @@ char *live_snapshot(const char *pid, uint64_t timeout_ms)
 	listing before = { 0 };
 	char *answer = NULL;
 
-	if (target.conf && tracks(&target) && find_answers(&target)) {
+	if (target.conf && find_answers(&target)) {
 		list_answers(&target, &before);
 		if (ask(&target, &timeout_ms))
 			answer = wait_for_answer(&target, &before, timeout_ms);

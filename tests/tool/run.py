@@ -12,12 +12,7 @@ import signal
 import subprocess
 import time
 
-from common import BUILD, HERE, LIBRARY, TOOL, compile_c, directory, done, ok, plan_skip, same, stele
-
-known = subprocess.run(["true"], env={**os.environ, "LD_PRELOAD": LIBRARY, "STELE_CONF": "help"}, capture_output=True,
-                       text=True, check=False).stderr
-if not re.search(r"^(stele: )?leak_output\b", known, re.M):
-    plan_skip("the library does not report leaks")
+from common import BUILD, HERE, LIBRARY, TOOL, compile_c, directory, done, ok, same, stele
 
 d = directory()
 prog = compile_c(os.path.join(d, "prog"), "-g", "-O1", "-fno-builtin", os.path.join(HERE, "run.c"))
@@ -64,6 +59,14 @@ same(stele("leaks", "--folded", os.path.join(d, "x.anything")).stdout,
 run("--list", "-o", out, prog)
 same(sorted((r["inuse_blocks"], r["stack"][0]) for r in json.load(open(out))["profile"] if "main" in r["stack"]),
      [(1, "make"), (1, "strdup"), (3, "leak_direct"), (5, "make")], "--list: everything that was not freed")
+
+# a size that is certain to be sampled
+run("--profile=64", "-o", out, prog)
+profile = json.load(open(out))
+same((profile["mode"], profile["sample_bytes"], profile["leaks"]), ("profile", 64, []), "--profile: its mode")
+direct = [r for r in profile["profile"] if r["stack"][0] == "leak_direct"]
+ok(len(direct) == 1 and direct[0]["inuse_bytes"] == direct[0]["total_bytes"] and
+   0 < direct[0]["inuse_bytes"] <= 600, "--profile: an estimate by stack", profile["profile"])
 
 # ---- the program's end is the tool's ----
 
@@ -218,8 +221,8 @@ def refused(message, conf=None, pid=None, preload=False):
 
 
 refused("there is no such process", pid="999999999")
-refused("it was started without leak=on or leak=exit")
-refused("it was started without leak=on or leak=exit", conf="leak=exit,leak=off")
+refused("it was started without leak=on, leak=exit or profile=")
+refused("it was started without leak=on, leak=exit or profile=", conf="leak=exit,leak=off")
 refused("it was started without leak_output=: its reports go to its own stderr", conf="leak=on")
 refused("it was started without leak_signal= and leak_control=", conf="leak=on,leak_output=" + out)
 refused("it does not catch signal 61: Stele is not in it", conf="leak=on,leak_signal=61,leak_output=" + out)
