@@ -19,7 +19,8 @@
  * fault during 4 where none may be (a heap in ruins) ends the report with one line,
  * not the program.
  *
- * Locking: observe_lock.
+ * Locking: observe_lock, without regard to what the thread may have been interrupted
+ * with.
  */
 #include "observe/leak.h"
 
@@ -296,7 +297,7 @@ bool leak_report(const char *reason, const char *detail, const struct reporter *
 
 	/* A fault of ours that was caught as the program's: no report about a report. */
 	if ((int)READ_ONCE(owner) == os_tid() ||
-	    !lock_acquire_within(&observe_lock, PATIENCE_MS)) {
+	    !lock_acquire_for_fork_within(&observe_lock, PATIENCE_MS)) {
 		os_set_blocked(blocked);
 		return false;
 	}
@@ -310,15 +311,15 @@ bool leak_report(const char *reason, const char *detail, const struct reporter *
 	}
 	scratch_free_all();
 	WRITE_ONCE(owner, 0);
-	lock_release(&observe_lock);
+	lock_unlock_word(&observe_lock);
 	os_set_blocked(blocked);
 	return done;
 }
 
 void leak_wait(void)
 {
-	if ((int)READ_ONCE(owner) != os_tid() && lock_acquire_within(&observe_lock, PATIENCE_MS))
-		lock_release(&observe_lock);
+	if ((int)READ_ONCE(owner) != os_tid() && lock_acquire_for_fork_within(&observe_lock, PATIENCE_MS))
+		lock_unlock_word(&observe_lock);
 }
 
 void leak_forked(void)

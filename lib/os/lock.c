@@ -58,14 +58,6 @@ bool lock_acquire_for_fork_within(struct lock *l, unsigned ms)
 	return false;
 }
 
-bool lock_acquire_within(struct lock *l, unsigned ms)
-{
-	if (!lock_acquire_for_fork_within(l, ms))
-		return false;
-	lock_note_acquire(l);
-	return true;
-}
-
 __cold_path void lock_wake(struct lock *l)
 {
 	os_futex_wake(&l->word, 1);

@@ -100,10 +100,9 @@ static inline bool lock_enter(struct lock *l, bool wait)
 }
 
 /*
- * For who may have interrupted the holder: false after about @ms in vain. The
- * second is as lock_acquire_for_fork().
+ * As lock_acquire_for_fork(), for who may have interrupted the holder: false after
+ * about @ms in vain.
  */
-bool lock_acquire_within(struct lock *l, unsigned ms);
 bool lock_acquire_for_fork_within(struct lock *l, unsigned ms);
 
 static inline void lock_unlock_word(struct lock *l)

@@ -240,6 +240,13 @@ void os_futex_wait(uint32_t *word, uint32_t value)
 	raw_syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, 0);
 }
 
+void os_futex_wait_ms(uint32_t *word, uint32_t value, unsigned ms)
+{
+	struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000 };
+
+	raw_syscall(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value, &ts);
+}
+
 void os_futex_wake(uint32_t *word, int waiters)
 {
 	raw_syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, waiters, 0);

@@ -189,13 +189,6 @@ void os_sleep_ms(unsigned ms)
 	raw_syscall(SYS_nanosleep, &ts, &ts, 0, 0);
 }
 
-void os_futex_wait_ms(uint32_t *word, uint32_t value, unsigned ms)
-{
-	struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000 };
-
-	raw_syscall(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value, &ts);
-}
-
 int os_tid(void)
 {
 	return (int)raw_syscall(SYS_gettid, 0, 0, 0, 0);
