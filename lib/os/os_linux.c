@@ -244,7 +244,7 @@ void os_futex_wait_ms(uint32_t *word, uint32_t value, unsigned ms)
 {
 	struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000 };
 
-	raw_syscall(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value, &ts);
+	raw_syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &ts);
 }
 
 void os_futex_wake(uint32_t *word, int waiters)
