@@ -69,9 +69,30 @@ struct cfi_cursor {
 	bool bad;			/* ran over the end, or an encoding is unknown */
 };
 
-uint64_t cfi_u(struct cfi_cursor *c, size_t bytes);
-int64_t cfi_s(struct cfi_cursor *c, size_t bytes);
-uint64_t cfi_uleb(struct cfi_cursor *c);
+uint64_t cfi_u_slow(struct cfi_cursor *c, size_t bytes);
+uint64_t cfi_uleb_slow(struct cfi_cursor *c);
 int64_t cfi_sleb(struct cfi_cursor *c);
+
+/* Little endian, as the machine. */
+static inline uint64_t cfi_u(struct cfi_cursor *c, size_t bytes)
+{
+	if (likely(bytes == 1 && c->p < c->end))
+		return *c->p++;
+	return cfi_u_slow(c, bytes);
+}
+
+static inline int64_t cfi_s(struct cfi_cursor *c, size_t bytes)
+{
+	unsigned shift = 64 - 8 * (unsigned)bytes;
+
+	return (int64_t)(cfi_u(c, bytes) << shift) >> shift;
+}
+
+static inline uint64_t cfi_uleb(struct cfi_cursor *c)
+{
+	if (likely(c->p < c->end && *c->p < 0x80))
+		return *c->p++;
+	return cfi_uleb_slow(c);
+}
 
 #endif

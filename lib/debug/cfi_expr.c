@@ -11,7 +11,7 @@
 #define STACK_MAX	16
 #define STEPS_MAX	256	/* an expression may branch backwards */
 
-uint64_t cfi_u(struct cfi_cursor *c, size_t bytes)
+uint64_t cfi_u_slow(struct cfi_cursor *c, size_t bytes)
 {
 	uint64_t v = 0;
 
@@ -20,19 +20,12 @@ uint64_t cfi_u(struct cfi_cursor *c, size_t bytes)
 		c->p = c->end;
 		return 0;
 	}
-	memcpy(&v, c->p, bytes);	/* little endian, as the machine */
+	memcpy(&v, c->p, bytes);
 	c->p += bytes;
 	return v;
 }
 
-int64_t cfi_s(struct cfi_cursor *c, size_t bytes)
-{
-	unsigned shift = 64 - 8 * (unsigned)bytes;
-
-	return (int64_t)(cfi_u(c, bytes) << shift) >> shift;
-}
-
-uint64_t cfi_uleb(struct cfi_cursor *c)
+uint64_t cfi_uleb_slow(struct cfi_cursor *c)
 {
 	uint64_t v = 0;
 	unsigned shift = 0;

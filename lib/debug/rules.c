@@ -11,7 +11,10 @@
  */
 #include "debug/unwind.h"
 
+#include <string.h>
+
 #include "os/code.h"
+#include "os/os.h"
 #include "page/page.h"
 
 #define NR_SETS		4096u
@@ -77,11 +80,37 @@ static bool is_plain(const struct cfi_row *row)
 	return true;
 }
 
+/* Do the bytes before a return address look like a call? */
+static bool is_after_call(uintptr_t ra)
+{
+#if defined(__x86_64__)
+	struct os_code code;
+	uint8_t b[8];
+
+	/* Code of a module can be read; where there is none, perhaps not. */
+	if (os_code_at(ra - 7, &code))
+		memcpy(b, (const void *)(ra - 7), 7);
+	else if (os_peek((const void *)(ra - 7), b, 7))
+		return false;
+	if (b[2] == 0xe8)				/* call rel32 */
+		return true;
+	/* call r/m: ff /2 with its ModRM, and SIB and displacement if any. */
+	for (unsigned i = 0; i <= 5; i++) {
+		if (b[i] == 0xff && (b[i + 1] & 0x38) == 0x10)
+			return true;
+	}
+	return false;
+#else
+	return ra != 0;
+#endif
+}
+
 static void make_rule(uintptr_t pc, struct rule *r)
 {
 	struct cfi_row row;
 
-	*r = (struct rule){ .pc = pc, .generation = stack_generation() };
+	*r = (struct rule){ .pc = pc, .generation = stack_generation(),
+			    .after_call = is_after_call(pc + 1) };
 	if ((fp_only && !unwind_is_own(pc)) || !cfi_find(pc, &row)) {
 		r->kind = RULE_FP;
 	} else if (row.kind[CFI_RA] == CFI_UNDEFINED) {
@@ -118,6 +147,7 @@ static void write_rule(struct rule *to, const struct rule *r)
 	to->generation = r->generation;
 	to->cfa_off = r->cfa_off;
 	to->kind = r->kind;
+	to->after_call = r->after_call;
 	to->cfa_reg = r->cfa_reg;
 	for (size_t i = 0; i < NR_SAVED; i++)
 		to->saved[i] = r->saved[i];

@@ -115,36 +115,17 @@ static bool step_plain(struct walk *w, const struct rule *r)
 	return true;
 }
 
-/* Do the bytes before @ra look like a call? Only asked where nothing else tells. */
-static bool is_after_call(uintptr_t ra)
-{
-#if defined(__x86_64__)
-	uint8_t b[8];
-
-	if (os_peek((const void *)(ra - 7), b, 7))
-		return false;
-	if (b[2] == 0xe8)				/* call rel32 */
-		return true;
-	/* call r/m: ff /2 with its ModRM, and SIB and displacement if any. */
-	for (unsigned i = 0; i <= 5; i++) {
-		if (b[i] == 0xff && (b[i + 1] & 0x38) == 0x10)
-			return true;
-	}
-	return false;
-#else
-	return ra != 0;
-#endif
-}
-
 static bool step_fp(struct walk *w)
 {
 	uintptr_t fp, old, ra;
+	struct rule next;
 
 	if (!get_reg(w, CFI_FP, &fp) || fp < w->sp || fp - w->sp > FRAME_MAX)
 		return false;
 	if (!load(w, fp + WORD, READ_WORD, &ra) || !load(w, fp, READ_RELATIVE, &old))
 		return false;
-	if (!is_after_call(ra))
+	rule_find(ra - 1, &next);
+	if (!next.after_call)
 		return false;
 	for (unsigned reg = 0; reg < CFI_NR_REGS; reg++)
 		w->where[reg] = W_UNKNOWN;

@@ -100,7 +100,9 @@ struct rule {
 	uint32_t seq;			/* odd: being written */
 	uint32_t generation;
 	int16_t cfa_off;		/* in words, as are the others */
-	uint8_t kind, cfa_reg;
+	uint8_t kind : 7;		/* enum rule_kind */
+	uint8_t after_call : 1;		/* what lies before pc + 1 looks like a call */
+	uint8_t cfa_reg;
 	int16_t saved[NR_SAVED];	/* relative to the CFA; 0: not saved */
 };
 
