@@ -107,9 +107,24 @@ void sleeper_is_ready(void)
 	sem_post(&ready);
 }
 
+/* A sleeper has what its calls have left in registers that no call keeps. */
+static void clear_vectors(void)
+{
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx"))
+		__asm__ volatile("vzeroall"
+				 :
+				 :
+				 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+				   "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+				   "xmm15");
+#endif
+}
+
 void sleep_forever(void)
 {
 	sleeper_is_ready();
+	clear_vectors();
 	for (;;)
 		pause();
 }
