@@ -108,10 +108,12 @@ in_directory()
 	done
 	libdir=$(dirname "$(find "$root/usr/lib" -name libstele.so.1)")
 	mkdir "$work/run"
-	for source in "$root"/usr/share/doc/libstele-dev/examples/*.c; do
+	examples=$root/usr/share/doc/libstele-dev/examples
+	for source in "$examples"/*.c "$examples/kernel"; do
+		[ ! -d "$source" ] || source="$source/*.c"
 		name=$(basename "$source" .c)
-		# shellcheck disable=SC2046 # a list of words
-		gcc -Wall -Werror -O2 -pthread "$source" -o "$work/run/$name" \
+		# shellcheck disable=SC2046,SC2086 # lists of words
+		gcc -Wall -Werror -O2 -pthread $source -o "$work/run/$name" \
 			$(PKG_CONFIG_LIBDIR=$libdir/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root \
 				PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 \
 				pkg-config --cflags --libs stele) || return 1
