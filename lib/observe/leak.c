@@ -316,10 +316,22 @@ bool leak_report(const char *reason, const char *detail, const struct reporter *
 	return done;
 }
 
+static bool await(void)
+{
+	return (int)READ_ONCE(owner) != os_tid() &&
+	       lock_acquire_for_fork_within(&observe_lock, PATIENCE_MS);
+}
+
 void leak_wait(void)
 {
-	if ((int)READ_ONCE(owner) != os_tid() && lock_acquire_for_fork_within(&observe_lock, PATIENCE_MS))
+	if (await())
 		lock_unlock_word(&observe_lock);
+}
+
+void leak_hold(void)
+{
+	if (await())
+		WRITE_ONCE(owner, (uint32_t)os_tid());
 }
 
 void leak_forked(void)

@@ -61,6 +61,8 @@ bool leak_report(const char *reason, const char *detail, const struct reporter *
 
 /* Wait until a report that another thread is making is there. */
 void leak_wait(void);
+/* The same, and from now on there is no other: the process ends. */
+void leak_hold(void);
 /* In a child of fork, which has none of its parent's reports under way. */
 void leak_forked(void);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What is mapped: /proc/thread-self/maps (that of the process is empty once main has ended), sorted. */
+/*
+ * What is mapped, sorted: /proc/thread-self/maps, as that of the process is empty once
+ * main has ended.
+ */
 #ifndef STELE_OBSERVE_MAPS_H
 #define STELE_OBSERVE_MAPS_H
 

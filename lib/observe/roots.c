@@ -10,7 +10,7 @@
 #include "page/boot.h"
 #include "slab/blocks.h"
 
-#define RED_ZONE	128u	/* below the stack pointer: of who was interrupted in a leaf function */
+#define RED_ZONE	128u	/* below the stack pointer of who was interrupted */
 #define CONTROL_ROOM	4096u	/* behind main's thread pointer */
 #define DTV_SLOTS_MAX	65536u
 

@@ -38,7 +38,6 @@
 #define PATIENCE_MS	2000u	/* for a thread that does not block the signal */
 #define SLOW_MS		200u	/* for one in an uninterruptible call */
 #define STEP_MS		5u
-#define ASK_AFTER	4u	/* steps without an answer: look at masks */
 
 enum { ASKED = 1, ANSWERED, SILENT };
 
@@ -260,7 +259,7 @@ static void ask(int tid, void *arg)
 
 static void await(void)
 {
-	unsigned still = 0, waited = 0;
+	unsigned waited = 0;
 
 	for (;;) {
 		uint32_t seen = load_acquire(&answers);
@@ -268,13 +267,9 @@ static void await(void)
 		if (!waiting_for())
 			return;
 		os_futex_wait_ms(&answers, seen, STEP_MS);
-		if (load_acquire(&answers) != seen) {
-			still = 0;
+		if (load_acquire(&answers) != seen)
 			continue;
-		}
 		waited += STEP_MS;
-		if (++still % ASK_AFTER)
-			continue;
 		for (size_t i = 0; i < nr_stopped; i++) {
 			struct stopped *t = stop_at(i);
 

@@ -65,6 +65,11 @@ static void backtrace(struct out *o, uint32_t stack, const char *indent)
 	}
 }
 
+static bool is_text(uint8_t c)
+{
+	return c > 0x1f && c < 0x7f;
+}
+
 static void hex_dump(struct out *o, const struct group *g)
 {
 	if (!g->head_bytes)
@@ -80,7 +85,7 @@ static void hex_dump(struct out *o, const struct group *g)
 		}
 		out_text(o, " ");
 		for (unsigned k = i; k < MIN(i + 16, (unsigned)g->head_bytes); k++)
-			out_print(o, "%c", g->head[k] > 0x1f && g->head[k] < 0x7f ? g->head[k] : '.');
+			out_print(o, "%c", is_text(g->head[k]) ? g->head[k] : '.');
 		out_text(o, "\n");
 	}
 }
@@ -186,7 +191,8 @@ static void summary(struct out *o, const struct leak_facts *f, unsigned show)
 		  (unsigned long)f->scan_us);
 	for (unsigned k = 0; k < NR_LEAK_KINDS; k++) {
 		if (f->counts.blocks[k] || f->suppressed.blocks[k])
-			out_print(o, "stele: %-9s %lu blocks, %lu bytes; known ones left out: %lu%s\n",
+			out_print(o,
+				  "stele: %-9s %lu blocks, %lu bytes; known ones left out: %lu%s\n",
 				  leak_kind_names[k], (unsigned long)f->counts.blocks[k],
 				  (unsigned long)f->counts.bytes[k],
 				  (unsigned long)f->suppressed.blocks[k],
@@ -206,7 +212,7 @@ void leak_write_text(struct out *o, const struct groups *g, const struct leak_fa
 		if (e->suppressed || (f->marked && !(show >> e->kind & 1)))
 			continue;
 		if (++shown > GROUPS_MAX) {
-			out_print(o, "\nstele: more than %u groups: leak_output=FILE has them all\n",
+			out_print(o, "\nstele: more than %u groups; leak_output=FILE has all\n",
 				  GROUPS_MAX);
 			break;
 		}

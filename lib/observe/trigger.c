@@ -41,12 +41,15 @@ static bool is_home(void)
 	return leak_on && os_pid() == home;
 }
 
-/* Nobody dies before a report at the end that another thread is making is there. */
+/*
+ * Nobody dies before a report that another thread is making is there, or half of it
+ * would be. After exec none is left: it is not the end if it fails.
+ */
 static bool may_end(void)
 {
-	if (!is_home() || !at_the_end)
+	if (!is_home())
 		return false;
-	if (__atomic_exchange_n(&ended, 1, __ATOMIC_ACQ_REL)) {
+	if (!at_the_end || __atomic_exchange_n(&ended, 1, __ATOMIC_ACQ_REL)) {
 		leak_wait();
 		return false;
 	}
@@ -78,6 +81,8 @@ void leak_at_end(const char *reason, const char *detail)
 {
 	scrub();
 	end(reason, detail);
+	if (is_home() && strcmp(reason, "exec"))
+		leak_hold();
 }
 
 void leak_at_signal(int sig, const void *context)
@@ -87,6 +92,8 @@ void leak_at_signal(int sig, const void *context)
 	os_context_regs(context, &r.regs, &r.regs_bytes, &r.sp);
 	if (may_end())
 		leak_report("signal", catch_name(sig), &r, true, NULL);
+	if (is_home())
+		leak_hold();
 }
 
 static bool in_path(const char *name)
@@ -203,8 +210,10 @@ static __noinline void finish(int status, uintptr_t frame)
 	struct reporter r = { 0 };
 
 	skip_frames(frame, &r);
-	if (!may_end() || !leak_report("exit", "", &r, true, &counts))
-		return;
+	if (may_end())
+		leak_report("exit", "", &r, true, &counts);
+	if (is_home())
+		leak_hold();
 	/* The process is ending already: this changes its status, and goes on with it. */
 	if (!track_sampling && !status && tune.leak_exit_code && leak_any(&counts))
 		exit((int)tune.leak_exit_code);
@@ -227,10 +236,8 @@ void leak_start(void)
 	at_the_end = track_sampling || tune.leak == LEAK_EXIT;
 	home = os_pid();
 	leak_names_read();
-	if (at_the_end) {
-		on_exit(at_exit, NULL);
-		at_quick_exit(at_quick);
-	}
+	on_exit(at_exit, NULL);
+	at_quick_exit(at_quick);
 	catch_start(at_the_end);
 	helper_start();
 }

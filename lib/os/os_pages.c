@@ -76,7 +76,8 @@ static size_t by_words(int fd, uintptr_t *at, uintptr_t end, bool anonymous, str
 
 	while (*at < end && n < max) {
 		size_t want = MIN((end - *at + page - 1) / page, WORDS);
-		long got = os_pread(fd, words, want * sizeof(words[0]), *at / page * sizeof(words[0]));
+		long got = os_pread(fd, words, want * sizeof(words[0]),
+				    *at / page * sizeof(words[0]));
 
 		if (got < (long)sizeof(words[0])) {
 			/* No answer: all of it may be there. */
