@@ -15,6 +15,8 @@ static bool read_control(uintptr_t tp, uintptr_t *words)
 	       !os_peek((const void *)tp, words, CONTROL_BYTES);
 }
 
+#if defined(__x86_64__)
+
 static bool find_bounds(uintptr_t tp, const uintptr_t *w, struct stack_area *a)
 {
 	for (size_t i = 3; i + 1 < WORDS; i++) {
@@ -28,8 +30,6 @@ static bool find_bounds(uintptr_t tp, const uintptr_t *w, struct stack_area *a)
 	}
 	return false;
 }
-
-#if defined(__x86_64__)
 
 bool stack_area_of(uintptr_t tp, struct stack_area *a)
 {
