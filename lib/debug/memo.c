@@ -6,7 +6,7 @@
 
 #include "page/page.h"
 
-#define NODES_FIRST	(2 * PAGE_SIZE / sizeof(struct memo_node))
+#define NODES_FIRST	(1u << 13)	/* 128 KiB; those not in use cost nothing */
 #define NODES_MAX	(1u << 16)	/* 1 MiB; then it begins anew */
 #define BRANCHES_FIRST	(PAGE_SIZE / sizeof(struct memo_branch))
 

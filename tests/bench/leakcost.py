@@ -29,11 +29,13 @@ SNAPSHOT = "leak_output=/dev/null"
 LIMITS = [
     ("callsites", "stele", "without", "cpu", 1.01),
     ("callsites", "profile", "stele", "cpu", 1.02),
+    ("callsites-fp", "profile", "stele", "cpu", 1.02),
     ("callsites-2", "profile", "stele", "cpu", 1.02),
     ("sqlite3", "profile", "stele", "cpu", 1.005),
     ("python3", "profile", "stele", "cpu", 1.005),
     ("cc1plus", "profile", "stele", "cpu", 1.005),
     ("callsites", "full", "glibc", "cpu", 4.0),
+    ("callsites-fp", "full", "glibc", "cpu", 4.0),
     ("callsites-2", "full", "glibc", "cpu", 5.0),
     ("sqlite3", "full", "glibc", "cpu", 1.4),
     ("python3", "full", "glibc", "cpu", 2.2),
@@ -55,6 +57,8 @@ def modes(lib, without):
 def choose(bench, only):
     """The programs of callsites.c and the real programs of the tables."""
     found = [rows.Row("callsites", "leak", [bench.bin / "callsites", "-s", bench.scale], own_report=True),
+             rows.Row("callsites-fp", "leak", [bench.bin / "callsites_fp", "-s", bench.scale],
+                      own_report=True),
              rows.Row("callsites-2", "leak", [bench.bin / "callsites", "-t", "2", "-s", bench.scale],
                       own_report=True)]
     found += [r for r in rows.programs(bench) if r.name in ("sqlite3", "python3", "cc1plus")]
