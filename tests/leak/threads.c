@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -291,12 +290,26 @@ STEP("threads", hold_alternate_stack_main)
 
 /* --- threads that have ended --- */
 
-APART static void run_thread(void *(*fn)(void *))
+/*
+ * Their stacks are small, so that libc gives them to no thread that lives on: what they leave on
+ * them might show through the gaps of its frames.
+ */
+static pthread_t start_small(void *(*fn)(void *), int detached)
 {
+	pthread_attr_t attr;
 	pthread_t thread;
 
-	NEED(pthread_create(&thread, NULL, fn, NULL) == 0);
-	NEED(pthread_join(thread, NULL) == 0);
+	NEED(pthread_attr_init(&attr) == 0);
+	NEED(pthread_attr_setstacksize(&attr, 256 << 10) == 0);
+	NEED(pthread_attr_setdetachstate(&attr, detached) == 0);
+	NEED(pthread_create(&thread, &attr, fn, NULL) == 0);
+	pthread_attr_destroy(&attr);
+	return thread;
+}
+
+APART static void run_thread(void *(*fn)(void *))
+{
+	NEED(pthread_join(start_small(fn, PTHREAD_CREATE_JOINABLE), NULL) == 0);
 }
 
 ON_THREAD(case_ended_thread, "direct 1 600")
@@ -342,8 +355,9 @@ APART static void *wait_for_cancel(void *arg)
 
 STEP("threads", leave_by_cancel)
 {
-	pthread_t thread = start_sleeper(wait_for_cancel, NULL);
+	pthread_t thread = start_small(wait_for_cancel, PTHREAD_CREATE_JOINABLE);
 
+	wait_for_sleeper();
 	NEED(pthread_cancel(thread) == 0);
 	NEED(pthread_join(thread, NULL) == 0);
 }
@@ -376,9 +390,10 @@ APART static void *return_unjoined(void *arg)
 STEP("threads", leave_unjoined)
 {
 	static pthread_t unjoined;
+	long before = truth_threads();
 
-	NEED(pthread_create(&unjoined, NULL, return_unjoined, NULL) == 0);
-	usleep(50000);
+	HOLD(unjoined, start_small(return_unjoined, PTHREAD_CREATE_JOINABLE));
+	wait_threads(before);
 }
 
 static _Thread_local void *tls_of_ended;
@@ -416,43 +431,36 @@ STEP("threads", leave_specific)
 }
 
 ON_THREAD(case_detached_ended, "direct 20 12000")
-static atomic_int detached_left = 20;
 APART static void *end_detached(void *arg)
 {
 	void *volatile mine = case_detached_ended();
 
 	use(mine);
-	atomic_fetch_sub(&detached_left, 1);
 	return arg;
 }
 
 STEP("threads", leave_detached)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
+	long before = truth_threads();
 	int i;
 
-	NEED(pthread_attr_init(&attr) == 0);
-	NEED(pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0);
 	for (i = 0; i < 20; i++)
-		NEED(pthread_create(&thread, &attr, end_detached, NULL) == 0);
-	while (atomic_load(&detached_left))
-		usleep(1000);
-	usleep(20000);
-	pthread_attr_destroy(&attr);
+		start_small(end_detached, PTHREAD_CREATE_DETACHED);
+	wait_threads(before);
 }
 
-CALLED("threads", case_freed_by_thread, "none", void *, (void *arg))
+ON_THREAD(case_freed_elsewhere, "none")
+APART static void *free_it(void *arg)
 {
 	free(arg);
 	return NULL;
 }
 
-CASE("threads", case_freed_elsewhere, "none")
+STEP("threads", free_elsewhere)
 {
 	pthread_t thread;
 
-	NEED(pthread_create(&thread, NULL, case_freed_by_thread, malloc(5555)) == 0);
+	NEED(pthread_create(&thread, NULL, free_it, case_freed_elsewhere()) == 0);
 	NEED(pthread_join(thread, NULL) == 0);
 }
 

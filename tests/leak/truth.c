@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 extern const struct truth_case __start_truth_cases[];
@@ -118,6 +119,12 @@ static void clear_vectors(void)
 				 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
 				   "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
 				   "xmm15");
+	/* and the upper ones, which libc copies by; the compiler does not know them here */
+	if (__builtin_cpu_supports("avx512f"))
+		__asm__ volatile(".irp n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, "
+				 "30, 31\n\t"
+				 "vpxord %zmm\\n, %zmm\\n, %zmm\\n\n\t"
+				 ".endr");
 #endif
 }
 
@@ -129,14 +136,34 @@ void sleep_forever(void)
 		pause();
 }
 
+void wait_for_sleeper(void)
+{
+	while (sem_wait(&ready) < 0)
+		NEED(errno == EINTR);
+}
+
 pthread_t start_sleeper(void *(*fn)(void *), void *arg)
 {
 	pthread_t thread;
 
 	NEED(pthread_create(&thread, NULL, fn, arg) == 0);
-	while (sem_wait(&ready) < 0)
-		NEED(errno == EINTR);
+	wait_for_sleeper();
 	return thread;
+}
+
+/* A directory has a link from each of its own. */
+long truth_threads(void)
+{
+	struct stat st;
+
+	NEED(stat("/proc/self/task", &st) == 0);
+	return (long)st.st_nlink - 2;
+}
+
+void wait_threads(long count)
+{
+	while (truth_threads() > count)
+		usleep(1000);
 }
 
 static int print_table(void)

@@ -90,6 +90,9 @@ void truth_note(const char *line);
 pthread_t start_sleeper(void *(*fn)(void *), void *arg);
 void sleep_forever(void);
 void sleeper_is_ready(void);
+void wait_for_sleeper(void);
+long truth_threads(void);
+void wait_threads(long count);		/* until there are no more, the dead ones gone */
 
 #ifdef __cplusplus
 }

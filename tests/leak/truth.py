@@ -71,7 +71,8 @@ class Case:
             got[e.kind][1] += e.bytes
         if not any(same(dict(got), want) for want in self.totals()):
             seen = "; ".join(f"{k} {n} {b}" for k, (n, b) in sorted(got.items()))
-            return f"reported: {seen or 'nothing'}"
+            by = {e.root for e in entries if e.root}
+            return f"reported: {seen or 'nothing'}" + (f"\nheld by {', '.join(by)}" if by else "")
         for clause in self.clauses:
             for e in entries:
                 if clause.then and not clause.then.search("<".join(e.stack)):
