@@ -11,6 +11,7 @@
 #include <stele/budget.h>
 #include <stele/fault.h>
 #include <stele/gfp.h>
+#include <stele/leak.h>
 #include <stele/mempool.h>
 #include <stele/pages.h>
 #include <stele/shrinker.h>

@@ -39,6 +39,7 @@ bool stack_area_of(uintptr_t tp, struct stack_area *a)
 	       find_bounds(tp, words, a);
 }
 
+/* Pages that refuse to be read may be among them: guards inside of a mapping. */
 static void search(uintptr_t start, uintptr_t end,
 		   void (*fn)(const struct stack_area *a, void *arg), void *arg)
 {
@@ -46,7 +47,13 @@ static void search(uintptr_t start, uintptr_t end,
 	     at < end && end - at >= CONTROL_ALIGN; at += CONTROL_ALIGN) {
 		const uintptr_t *w = (const uintptr_t *)at;
 		struct stack_area a;
+		uintptr_t probe;
 
+		if ((at == start || IS_ALIGNED(at, os_page_size())) &&
+		    os_peek(w, &probe, sizeof(probe))) {
+			at = ALIGN_UP(at + 1, os_page_size()) - CONTROL_ALIGN;
+			continue;
+		}
 		if (w[0] == at && w[2] == at && stack_area_of(at, &a))
 			fn(&a, arg);
 	}

@@ -207,7 +207,7 @@ enum vmap_error vmap_free(const void *addr, enum vmap_kind kind, const void *cal
 
 	if (e != VMAP_OK)
 		return e;
-	sealed = !(kind == VMAP_ALLOC ? os_seal((void *)a->base, vmap_bytes(a)) :
+	sealed = !(kind == VMAP_ALLOC ? os_seal((void *)a->base, a->len) :
 					os_seal_any((void *)a->base, a->len - 2 * os_page_size()));
 	if (!sealed)
 		os_unmap((void *)a->node.key, a->len);
@@ -289,11 +289,11 @@ void vmap_purge(void)
 
 /* ---- resizing ---- */
 
-/* Within the addresses it has: seal what goes, open what comes. */
+/* Within the addresses it has: seal what goes, up to the guard, open what comes. */
 static int resize_in_place(struct vmap_area *a, size_t old_body, size_t body)
 {
 	if (body < old_body)
-		return os_seal((void *)(a->base + body), old_body - body);
+		return os_seal((void *)(a->base + body), a->len - body);
 	return body > old_body ? os_open((void *)(a->base + old_body), body - old_body) : 0;
 }
 

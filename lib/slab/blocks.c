@@ -146,9 +146,10 @@ typedef bool run_fn(struct page *page, pfn_t pfn, unsigned class, void *arg);
  */
 static size_t run_length(const struct page *page, unsigned class, bool *block)
 {
-	static const uint8_t in_use[] = { PG_LARGE, PG_SLAB, PG_RUN };
+	uint8_t state = page->state;
 
-	*block = page->state == in_use[class == CLASS_LARGE ? 0 : class != CLASS_NONE ? 1 : 2];
+	*block = class == CLASS_LARGE ? state == PG_LARGE || state == PG_RUN :
+					class != CLASS_NONE && state == PG_SLAB;
 	return *block || class != CLASS_NONE || page->state == PG_META ? MAX(page->npages, 1u) : 1;
 }
 
@@ -180,13 +181,13 @@ static bool walk_zones(run_fn *fn, void *arg)
 
 static bool is_run(unsigned class)
 {
-	return class == CLASS_LARGE || class == CLASS_NONE;
+	return class == CLASS_LARGE;
 }
 
 /* Pages that were asked for as such have no record. */
-static struct track *run_track(struct page *page, unsigned class)
+static struct track *run_track(struct page *page)
 {
-	return class == CLASS_LARGE ? live(large_track(page)) : NULL;
+	return page->state == PG_LARGE ? live(large_track(page)) : NULL;
 }
 
 struct walk_arg {
@@ -202,7 +203,7 @@ static bool walk_run(struct page *page, pfn_t pfn, unsigned class, void *arg)
 	if (!is_run(class))
 		return (track_sampling && !kmem_caches[class].tracked) ||
 		       walk_slab((struct slab *)page, w->fn, w->arg);
-	b = block_of(pfn_addr(pfn), (size_t)page->npages << PAGE_SHIFT, run_track(page, class));
+	b = block_of(pfn_addr(pfn), (size_t)page->npages << PAGE_SHIFT, run_track(page));
 	return (track_sampling && !b.rec) || w->fn(&b, w->arg);
 }
 
@@ -268,7 +269,7 @@ static bool enter_run(struct page *page, pfn_t pfn, unsigned class, void *arg __
 		enter_slab((struct slab *)page, at);
 	else if (nr_extents < max_extents)
 		extents[nr_extents++] = (struct extent){
-			at, at + ((size_t)page->npages << PAGE_SHIFT), run_track(page, class) };
+			at, at + ((size_t)page->npages << PAGE_SHIFT), run_track(page) };
 	return true;
 }
 

@@ -98,6 +98,8 @@ void page_run_flush(void)
 		struct page *page = page_of(pfn);
 		pfn_t next = aside_of(page)->next;
 
+		/* Zero again, as who takes the pages next finds a descriptor. */
+		aside_of(page)->next = 0;
 		release(pfn_addr(pfn), page->npages);
 		pfn = next;
 	}
