@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/fmt.h"
 
+void (*fmt_symbol)(char *buf, size_t size, const void *ip);
+
 struct out {
 	char *p, *end;
 };
@@ -86,6 +88,14 @@ static const char *parse_spec(const char *f, struct spec *sp)
 	return f;
 }
 
+static void put_symbol(struct out *o, const void *ip, const struct spec *sp)
+{
+	char name[128];
+
+	fmt_symbol(name, sizeof(name), ip);
+	put_padded(o, name, length(name), sp);
+}
+
 size_t fmt_vprint(char *buf, size_t size, const char *f, va_list ap)
 {
 	struct out o = { buf, buf + size - 1 };
@@ -122,10 +132,17 @@ size_t fmt_vprint(char *buf, size_t size, const char *f, va_list ap)
 			put_number(&o, v, *f == 'u' ? 10 : 16, false, "", &sp);
 			break;
 		}
-		case 'p':
-			put_number(&o, (unsigned long)va_arg(ap, void *), 16, false,
-				   "0x", &sp);
+		case 'p': {
+			const void *ptr = va_arg(ap, const void *);
+
+			if (f[1] == 'S')
+				f++;
+			if (*f == 'S' && fmt_symbol)
+				put_symbol(&o, ptr, &sp);
+			else
+				put_number(&o, (unsigned long)ptr, 16, false, "0x", &sp);
 			break;
+		}
 		case '%':
 			put(&o, '%');
 			break;

@@ -21,11 +21,13 @@
 #include <pthread.h>
 
 #include "debug/capture.h"
+#include "base/fmt.h"
 #include "life/fork.h"
 #include "life/kswapd.h"
 #include "observe/stats.h"
 #include "observe/trigger.h"
 #include "os/bug.h"
+#include "os/caller.h"
 #include "os/foreign.h"
 #include "os/lock.h"
 #include "os/os.h"
@@ -114,6 +116,7 @@ __cold_path bool life_init(void)
 		foreign_all = must_stay_out();
 	}
 	if (!life_ready && !foreign_all) {
+		fmt_symbol = caller_name;
 		fault_init();
 		track_init();
 		slab_init();

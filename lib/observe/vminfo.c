@@ -7,7 +7,6 @@
 #include "observe/vminfo.h"
 
 #include "base/fmt.h"
-#include "os/caller.h"
 #include "os/os.h"
 #include "page/vmap.h"
 
@@ -33,15 +32,14 @@ static size_t describe(char *buf, size_t size, const struct vmap_area *a)
 
 void vminfo_print(int fd)
 {
-	struct caller_text caller;
 	struct vmap_area a;
 	uintptr_t from = 0;
 
 	while (vmap_next(from, &a)) {
 		char line[LINE_MAX];
-		size_t n = fmt_print(line, sizeof(line) - 1, "0x%016lx-0x%016lx %8lu %s ",
+		size_t n = fmt_print(line, sizeof(line) - 1, "0x%016lx-0x%016lx %8lu %pS ",
 				     (unsigned long)a.node.key, (unsigned long)a.node.key + a.len,
-				     (unsigned long)a.len, caller_name(&caller, a.caller));
+				     (unsigned long)a.len, a.caller);
 
 		n += describe(line + n, sizeof(line) - 1 - n, &a);
 		line[n++] = '\n';

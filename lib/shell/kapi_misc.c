@@ -109,7 +109,7 @@ __public void stele_shrinker_register(struct stele_shrinker *s)
 		shrinker_add(s);
 		return;
 	}
-	warn("shrinker_register: %s without its functions, called from %p",
+	warn("shrinker_register: %s without its functions, called from %pS",
 	     s ? ((struct named_shrinker *)s)->name : "NULL", CALLER);
 	errno = EINVAL;
 }
@@ -143,7 +143,7 @@ __public stele_mempool_t *stele_mempool_create(int min_nr, stele_mempool_alloc_t
 					       stele_mempool_free_t *free, void *pool_data)
 {
 	if (min_nr < 0 || !alloc || !free) {
-		warn("mempool_create: %d elements, functions %s, called from %p", min_nr,
+		warn("mempool_create: %d elements, functions %s, called from %pS", min_nr,
 		     alloc && free ? "given" : "missing", CALLER);
 		errno = EINVAL;
 		return NULL;
@@ -177,7 +177,7 @@ __public void stele_mempool_destroy(stele_mempool_t *pool)
 __public void *stele_mempool_alloc(stele_mempool_t *pool, stele_gfp_t gfp)
 {
 	if (unlikely(gfp & (STELE_GFP_ZERO | ~STELE_GFP_ALL))) {
-		warn("mempool_alloc: flags %x, called from %p", gfp, CALLER);
+		warn("mempool_alloc: flags %x, called from %pS", gfp, CALLER);
 		errno = EINVAL;
 		return NULL;
 	}

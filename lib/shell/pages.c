@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #include "base/bits.h"
-#include "life/init.h"
 #include "os/bug.h"
 #include "os/caller.h"
 #include "os/os.h"
@@ -45,7 +44,7 @@ static void *alloc_run(const char *call, size_t npages, unsigned int order, stel
 	struct request r = { .call = call, .caller = caller, .size = npages * page,
 			     .align = page << order, .ops = &run_ops };
 
-	if (unlikely(!READ_ONCE(life_ready)) && !life_init())
+	if (unlikely(!pages_ready()))
 		return failed_enomem();
 	return gfp_alloc(&r, gfp);
 }
@@ -53,12 +52,10 @@ static void *alloc_run(const char *call, size_t npages, unsigned int order, stel
 static void *alloc_order(const char *call, stele_gfp_t gfp, unsigned int order,
 			 const void *caller)
 {
-	struct caller_text who;
-
 	if (likely(order <= STELE_MAX_ORDER))
 		return alloc_run(call, (size_t)1 << order, order, gfp, caller);
-	warn("%s: order %u, called from %s: the largest is %d", call, order,
-	     caller_name(&who, caller), STELE_MAX_ORDER);
+	warn("%s: order %u, called from %pS: the largest is %d", call, order, caller,
+	     STELE_MAX_ORDER);
 	return failed_einval();
 }
 
@@ -71,15 +68,12 @@ static __cold_path void refuse(const char *call, const void *p, size_t npages, s
 		[RUN_BLOCK] = "it is a block of malloc() or an object of a cache",
 		[RUN_INSIDE] = "it is not the first of the pages that were allocated",
 	};
-	struct caller_text who;
-
 	errno = EINVAL;
-	caller_name(&who, caller);
 	if (e == RUN_LENGTH)
-		warn("%s: %p, called from %s: %lu pages are there, not %lu", call, p, who.text,
+		warn("%s: %p, called from %pS: %lu pages are there, not %lu", call, p, caller,
 		     (unsigned long)(have / unit()), (unsigned long)npages);
 	else
-		warn("%s: %p, called from %s: %s", call, p, who.text, why[e]);
+		warn("%s: %p, called from %pS: %s", call, p, caller, why[e]);
 }
 
 static void free_run(const char *call, void *p, size_t npages, bool wait, const void *caller)
@@ -98,13 +92,11 @@ static void free_run(const char *call, void *p, size_t npages, bool wait, const 
 
 static bool order_fits(const char *call, const void *p, unsigned int order, const void *caller)
 {
-	struct caller_text who;
-
 	if (likely(order <= STELE_MAX_ORDER))
 		return true;
 	errno = EINVAL;
-	warn("%s: %p, called from %s: order %u, the largest is %d", call, p,
-	     caller_name(&who, caller), order, STELE_MAX_ORDER);
+	warn("%s: %p, called from %pS: order %u, the largest is %d", call, p, caller, order,
+	     STELE_MAX_ORDER);
 	return false;
 }
 
@@ -144,13 +136,11 @@ __public void stele_free_pages_nolock(void *addr, unsigned int order)
 
 static bool size_fits(const char *call, size_t size, const void *caller)
 {
-	struct caller_text who;
-
 	if (likely(size && size <= os_page_size() << STELE_MAX_ORDER))
 		return true;
 	errno = EINVAL;
-	warn("%s: %lu bytes, called from %s: 1 to %lu are possible", call, (unsigned long)size,
-	     caller_name(&who, caller), (unsigned long)os_page_size() << STELE_MAX_ORDER);
+	warn("%s: %lu bytes, called from %pS: 1 to %lu are possible", call, (unsigned long)size,
+	     caller, (unsigned long)os_page_size() << STELE_MAX_ORDER);
 	return false;
 }
 

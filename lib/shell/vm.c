@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "life/init.h"
 #include "observe/vminfo.h"
 #include "os/bug.h"
 #include "os/caller.h"
@@ -17,9 +16,7 @@
 
 static __cold_path void *refuse_size(const char *call, const void *caller)
 {
-	struct caller_text who;
-
-	warn("%s: 0 bytes, called from %s", call, caller_name(&who, caller));
+	warn("%s: 0 bytes, called from %pS", call, caller);
 	return failed_einval();
 }
 
@@ -61,7 +58,7 @@ static void *area(const char *call, size_t size, stele_gfp_t gfp, const void *ca
 
 	if (unlikely(!size))
 		return refuse_size(call, caller);
-	if (!READ_ONCE(life_ready) && !life_init())
+	if (unlikely(!pages_ready()))
 		return failed_enomem();
 	return gfp_alloc(&r, gfp);
 }
@@ -89,19 +86,16 @@ static __cold_path void refuse(const char *call, const void *p, enum vmap_error 
 	static const char *const what[NR_VMAP_KINDS] = {
 		"an area of stele_vmalloc()", "a pinned buffer", "a mapped region"
 	};
-	struct caller_text who, other;
-
-	caller_name(&who, caller);
 	if (e == VMAP_UNKNOWN)
-		warn("%s: %p, called from %s: in no area", call, p, who.text);
+		warn("%s: %p, called from %pS: in no area", call, p, caller);
 	else if (e == VMAP_FREED)
-		warn("%s: %p, called from %s: double free, it was freed by %s", call, p, who.text,
-		     caller_name(&other, a->caller));
+		warn("%s: %p, called from %pS: double free, it was freed by %pS", call, p, caller,
+		     a->caller);
 	else if (e == VMAP_OTHER_KIND)
-		warn("%s: %p, called from %s: it is in %s at %p", call, p, who.text, what[a->kind],
+		warn("%s: %p, called from %pS: it is in %s at %p", call, p, caller, what[a->kind],
 		     (void *)a->addr);
 	else
-		warn("%s: %p, called from %s: inside of %s of %lu bytes at %p", call, p, who.text,
+		warn("%s: %p, called from %pS: inside of %s of %lu bytes at %p", call, p, caller,
 		     what[a->kind], (unsigned long)a->size, (void *)a->addr);
 	errno = EINVAL;
 }
@@ -201,18 +195,16 @@ __public void stele_vm_unmap_aliases(void)
 __public void *stele_alloc_pinned(size_t size, unsigned int flags, uint64_t *phys)
 {
 	CALL("stele_alloc_pinned");
-	struct caller_text who;
 	void *p = NULL;
 	int err;
 
 	if (!size)
 		return refuse_size(call, CALLER());
 	if (flags & ~STELE_PIN_HUGE) {
-		warn("%s: unknown flags 0x%x, called from %s", call, flags,
-		     caller_name(&who, CALLER()));
+		warn("%s: unknown flags 0x%x, called from %pS", call, flags, CALLER());
 		return failed_einval();
 	}
-	if (!READ_ONCE(life_ready) && !life_init())
+	if (unlikely(!pages_ready()))
 		return failed_enomem();
 	err = vmap_pin(size, flags & STELE_PIN_HUGE, CALLER(), &p);
 	if (!err && phys)
@@ -228,12 +220,11 @@ __public void stele_free_pinned(void *p)
 __public uint64_t stele_pinned_phys(const void *p)
 {
 	CALL("stele_pinned_phys");
-	struct caller_text who;
 	struct vmap_area a;
 
 	if (vmap_find(p, &a) && !a.freed && a.kind == VMAP_PINNED && (uintptr_t)p - a.addr < a.size)
 		return os_phys(p);
-	warn("%s: %p, called from %s: in no pinned buffer", call, p, caller_name(&who, CALLER()));
+	warn("%s: %p, called from %pS: in no pinned buffer", call, p, CALLER());
 	errno = EINVAL;
 	return 0;
 }
@@ -243,18 +234,17 @@ __public uint64_t stele_pinned_phys(const void *p)
 __public void *stele_map_region(int fd, off_t offset, size_t length)
 {
 	CALL("stele_map_region");
-	struct caller_text who;
 	void *p = NULL;
 	int err;
 
 	if (!length)
 		return refuse_size(call, CALLER());
-	if (!READ_ONCE(life_ready) && !life_init())
+	if (unlikely(!pages_ready()))
 		return failed_enomem();
 	err = offset < 0 ? -EINVAL : vmap_map(fd, (uint64_t)offset, length, CALLER(), &p);
 	if (err == -EINVAL)
-		warn("%s: %lu bytes at offset %ld of file descriptor %d, called from %s: not there",
-		     call, (unsigned long)length, (long)offset, fd, caller_name(&who, CALLER()));
+		warn("%s: %lu bytes at offset %ld of file descriptor %d, called from %pS: not there",
+		     call, (unsigned long)length, (long)offset, fd, CALLER());
 	return result(err, p);
 }
 

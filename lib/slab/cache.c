@@ -80,9 +80,9 @@ static __cold_path void not_alive(const struct stele_kmem_cache *h, const char *
 				  const void *caller)
 {
 	if (!h)
-		warn("%s: NULL for a cache, called from %p", call, caller);
+		warn("%s: NULL for a cache, called from %pS", call, caller);
 	else
-		warn("%s: %p is no cache, or was destroyed (last known as %s), called from %p",
+		warn("%s: %p is no cache, or was destroyed (last known as %s), called from %pS",
 		     call, (const void *)h, h->name[0] ? h->name : "nothing", caller);
 	errno = EINVAL;
 }
@@ -220,7 +220,7 @@ struct stele_kmem_cache *handle_create(const char *name, const struct stele_kmem
 	if (!name)
 		name = "unnamed";
 	if (what)
-		warn("%s: cache %s: bad %s (size %lu, align %lu, flags %x), called from %p", call,
+		warn("%s: cache %s: bad %s (size %lu, align %lu, flags %x), called from %pS", call,
 		     name, what, (unsigned long)a->size, (unsigned long)a->align, a->flags,
 		     caller);
 	if (!what) {
@@ -229,7 +229,7 @@ struct stele_kmem_cache *handle_create(const char *name, const struct stele_kmem
 	}
 	if (!h) {
 		if (a->flags & STELE_SLAB_PANIC)
-			bug("%s: cannot create cache %s, called from %p", call, name, caller);
+			bug("%s: cannot create cache %s, called from %pS", call, name, caller);
 		errno = err;
 		return NULL;
 	}
@@ -281,7 +281,7 @@ static __cold_path void report_leaks(struct stele_kmem_cache *h, const void *cal
 	size_t n = slab_find_out(h->cache, objs, LEAKS_SHOWN);
 	char who[96];
 
-	warn("kmem_cache_destroy: cache %s: %lu objects are still out, called from %p", h->name,
+	warn("kmem_cache_destroy: cache %s: %lu objects are still out, called from %pS", h->name,
 	     (unsigned long)n, caller);
 	for (size_t i = 0; i < MIN(n, (size_t)LEAKS_SHOWN); i++) {
 		debug_who(h, objs[i], who, sizeof(who));
@@ -311,7 +311,7 @@ static bool close_merged(struct stele_kmem_cache *h, const void *caller)
 	uint64_t n = READ_ONCE(h->nr_merged);
 
 	if (n)
-		warn("kmem_cache_destroy: cache %s: %lu objects are still out, called from %p",
+		warn("kmem_cache_destroy: cache %s: %lu objects are still out, called from %pS",
 		     h->name, (unsigned long)n, caller);
 	return !n;
 }

@@ -100,7 +100,7 @@ static __cold_path void wrong_cache(struct stele_kmem_cache *h, const void *obj,
 
 	if (class != CLASS_NONE && class != CLASS_LARGE)
 		is = kmem_caches[class].name;
-	warn("%s: %p is not of cache %s but of %s, called from %p", call, obj, h->name, is,
+	warn("%s: %p is not of cache %s but of %s, called from %pS", call, obj, h->name, is,
 	     caller);
 	errno = EINVAL;
 }
@@ -291,7 +291,7 @@ static bool sheaf_check(const struct stele_kmem_cache *h, const struct stele_sla
 {
 	if (likely(s && s->of == h))
 		return handle_check(h, call, caller);
-	warn("%s: not a sheaf of cache %s, called from %p", call, h ? h->name : "NULL", caller);
+	warn("%s: not a sheaf of cache %s, called from %pS", call, h ? h->name : "NULL", caller);
 	errno = EINVAL;
 	return false;
 }

@@ -98,7 +98,7 @@ static void print_flags(char *buf, size_t size, stele_gfp_t gfp)
 
 __cold_path void *gfp_invalid(const struct request *r, const char *what)
 {
-	warn("%s: %s%s%s, called from %p", r->call, what, r->cache ? ", cache " : "",
+	warn("%s: %s%s%s, called from %pS", r->call, what, r->cache ? ", cache " : "",
 	     r->cache ? r->cache->name : "", r->caller);
 	errno = EINVAL;
 	return NULL;
@@ -123,7 +123,7 @@ static __cold_path void *fail(const struct request *r, stele_gfp_t gfp)
 	if (!(gfp & STELE_GFP_NOWARN) && (gfp & writes) == writes &&
 	    (n <= WARNINGS_MAX || !(n & (n - 1)))) {
 		print_flags(flags, sizeof(flags), gfp);
-		warn("%s: allocation failure: %lu bytes%s%s, mode:%x(%s), called from %p",
+		warn("%s: allocation failure: %lu bytes%s%s, mode:%x(%s), called from %pS",
 		     r->call, (unsigned long)r->size, r->cache ? ", cache " : "",
 		     r->cache ? r->cache->name : "", gfp, flags, r->caller);
 	}
@@ -164,11 +164,11 @@ static void ask_nofail(const struct request *r, stele_gfp_t gfp, unsigned long r
 	if (fn) {
 		if (fn(r->size, gfp, round, READ_ONCE(nofail_data)) == STELE_NOFAIL_RETRY)
 			return;
-		bug("%s: no memory for %lu bytes that must not fail, called from %p", r->call,
+		bug("%s: no memory for %lu bytes that must not fail, called from %pS", r->call,
 		    (unsigned long)r->size, r->caller);
 	}
 	if (round % STALL_ROUNDS == 0)
-		warn("%s: %lu bytes that must not fail: no memory for %lu rounds, called from %p",
+		warn("%s: %lu bytes that must not fail: no memory for %lu rounds, called from %pS",
 		     r->call, (unsigned long)r->size, round, r->caller);
 	os_nap(round > NAP_MAX_US / NAP_US ? NAP_MAX_US : (unsigned)round * NAP_US);
 }
@@ -224,9 +224,13 @@ static void *alloc_unrecorded(const struct request *r, stele_gfp_t gfp)
 		return gfp_invalid(r, "only pages are to be had below 4 GiB");
 	if (unlikely(gfp & STELE_GFP_NOFAIL && !(gfp & STELE_GFP_DIRECT_RECLAIM)))
 		return gfp_invalid(r, "__GFP_NOFAIL by who may not wait");
-	/* libc knows no flags but one. */
-	if (unlikely(foreign_all))
-		return foreign_alloc(r->size, r->align, gfp & STELE_GFP_ZERO);
+	/* libc knows no flags but one, and neither pages nor areas: those are ours as ever. */
+	if (unlikely(foreign_all)) {
+		if (!r->ops)
+			return foreign_alloc(r->size, r->align, gfp & STELE_GFP_ZERO);
+		p = attempt(r, gfp, gfp_how(gfp));
+		return p ? p : fail(r, gfp);
+	}
 	gfp = gfp_in_scope(gfp);
 	if (!(gfp & STELE_GFP_NOFAIL) && !r->ops &&
 	    slab_should_fail(r->size, gfp & STELE_GFP_DIRECT_RECLAIM))

@@ -320,7 +320,7 @@ int main(int argc, char **argv)
 	      "sizes, alignments and flags that cannot be");
 	dies(panics, NULL, "cannot create cache precious", NULL, "SLAB_PANIC");
 	lives(two_ctors, NULL, "two constructors", "ctor and init");
-	lives(wrong_cache, NULL, "is not of cache beta but of alpha, called from 0x",
+	lives(wrong_cache, NULL, "is not of cache beta but of alpha, called from ",
 	      "an object of another cache is refused");
 	lives(wrong_block, NULL, "is not of cache alpha but of kmalloc-64", "a block too");
 	lives(wrong_in_bulk, NULL, "kmem_cache_free_bulk: ", "the others of a bulk are freed");
@@ -333,7 +333,7 @@ int main(int argc, char **argv)
 	lives(leaked, &tracked, "64 bytes, allocated by 0x", "and by whom they were allocated");
 	lives(leaked_tracked, NULL, "  allocated at 0x", "with leak=, where");
 	lives(zeroed, NULL, "would undo the constructor, cache made", "zeros over what is constructed");
-	lives(bad_flags, NULL, "kmalloc: unknown flags, called from 0x", "flags that do not exist");
+	lives(bad_flags, NULL, "kmalloc: unknown flags, called from ", "flags that do not exist");
 	lives(bad_sheaf, NULL, "not a sheaf of cache beta", "a sheaf of another cache");
 	dies(overflow, &at_end, "red zone of object", "cache checked", "a byte behind the object");
 	dies(overflow, &behind, "byte 55 is 78 instead of cc", "allocated by 0x", "a few bytes behind");

@@ -349,7 +349,7 @@ int main(void)
 	lives(reserve, NULL, NULL, "the reserve: half, five eighths, all, and its pages come back");
 	lives(refill, NULL, NULL, "the reserve can be replaced");
 	lives(speaks, NULL, "stele: kmalloc: allocation failure: 1000000 bytes, mode:8f("
-	      "GFP_KERNEL|__GFP_NORETRY), called from 0x", "a failure is reported");
+	      "GFP_KERNEL|__GFP_NORETRY), called from ", "a failure is reported");
 	lives(silent, NULL, NULL, "but not with NOWARN, NOIO, or by who may not wait");
 	lives(never_fails, NULL, NULL, "NOFAIL asks its callback until it succeeds");
 	dies(gives_up, NULL, "no memory for 1000000 bytes that must not fail", NULL,

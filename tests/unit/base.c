@@ -199,6 +199,25 @@ START_TEST(print_truncates)
 }
 END_TEST
 
+static void name_it(char *name, size_t size, const void *ip)
+{
+	fmt_print(name, size, "f+0x%lx", (unsigned long)ip);
+}
+
+/* %pS asks who knows names; nobody: the number, and the S is no text in either case. */
+START_TEST(print_symbol)
+{
+	char buf[32];
+
+	fmt_print(buf, sizeof(buf), "<%pS>", (void *)0x12);
+	ck_assert_str_eq(buf, "<0x12>");
+	fmt_symbol = name_it;
+	fmt_print(buf, sizeof(buf), "<%pS|%8pS|%-8pS|%p>", (void *)0x12, (void *)1, (void *)1,
+		  (void *)0x12);
+	ck_assert_str_eq(buf, "<f+0x12|   f+0x1|f+0x1   |0x12>");
+}
+END_TEST
+
 /* A letter that it does not know is shown, and a lone % ends well. */
 START_TEST(print_unknown)
 {
@@ -220,7 +239,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		rounding, powers, bitmaps, lists, print_numbers, print_zero_negative,
-		print_text, print_truncates, print_unknown,
+		print_text, print_truncates, print_symbol, print_unknown,
 	};
 
 	return unit_run("base", tests, ARRAY_SIZE(tests));
