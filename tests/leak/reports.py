@@ -98,6 +98,7 @@ class Memcheck:
         "case_rings_joined_late": RINGS,
         "case_map": RINGS,
         "case_unordered_map": RINGS,
+        "case_realloc_mapped": NUMBERS,
         "case_pages": NUMBERS,
         "case_large": NUMBERS,
         "case_aligned_huge": NUMBERS,
