@@ -416,6 +416,17 @@ def a_profile_estimates_without_bias(rig, rate):
 
 # --- surroundings ---
 
+@test(*UNWINDERS)
+def a_program_keeps_its_environment(rig, unwind):
+    """A library that is loaded too early has libc begin anew, without one."""
+    env = rig.environment(f"leak=exit,leak_output=%p.snap,unwind={unwind}")
+    got = subprocess.run(["/usr/bin/env"], cwd=rig.work, env=env, stdin=subprocess.DEVNULL,
+                         capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    need(got.returncode == 0, f"status {got.returncode}")
+    need(sorted(got.stdout.strip().split("\n")) == sorted(f"{k}={v}" for k, v in env.items()),
+         got.stdout[:300])
+
+
 @test()
 def a_descriptor_that_is_somebody_elses_by_now(rig):
     rig.run("leak=exit", "exercise", "reused")
