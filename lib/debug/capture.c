@@ -25,11 +25,13 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "debug/memo.h"
 #include "debug/thread.h"
 #include "os/bug.h"
 #include "os/code.h"
+#include "os/os.h"
 #include "page/page.h"
 #include "tune/tune.h"
 
@@ -301,6 +303,12 @@ void capture_load(void)
 
 	if (tune.unwind != UNWIND_LIBUNWIND)
 		return;
+	/*
+	 * We are initialised before libc, and dlopen() initialises libc if nobody has,
+	 * with the environment that it finds in this variable.
+	 */
+	if (!environ)
+		environ = os_environ();
 	/* Local: what it exports would catch the exceptions of the program. */
 	h = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
 	if (h)

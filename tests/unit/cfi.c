@@ -5,6 +5,8 @@
  */
 #include "common.h"
 
+#include <string.h>
+
 #include "debug/cfi.h"
 
 /* One module: .eh_frame_hdr with two functions, its CIE and two FDEs. */
@@ -197,9 +199,10 @@ static bool reg(struct cfi_machine *m __unused_arg, unsigned n, uintptr_t *v)
 
 static bool load(struct cfi_machine *m __unused_arg, uintptr_t at, uintptr_t *v)
 {
-	if (at - (uintptr_t)words >= sizeof(words))
+	if (at - (uintptr_t)words > sizeof(words) - sizeof(*v))
 		return false;
-	*v = *(uintptr_t *)at;
+	/* Random code asks for odd addresses. */
+	memcpy(v, (const void *)at, sizeof(*v));
 	return true;
 }
 
