@@ -38,6 +38,13 @@
 
 #define barrier()	__asm__ __volatile__("" ::: "memory")
 
+/* Loads before it come before those behind it. ThreadSanitizer knows no fences. */
+#ifdef __SANITIZE_THREAD__
+#define read_fence()	barrier()
+#else
+#define read_fence()	__atomic_thread_fence(__ATOMIC_ACQUIRE)
+#endif
+
 static inline void cpu_relax(void)
 {
 #if defined(__x86_64__)

@@ -131,7 +131,7 @@ static bool read_rule(const struct rule *from, uintptr_t pc, struct rule *out)
 	if (READ_ONCE(from->pc) != pc || seq & 1)
 		return false;
 	*out = *(const volatile struct rule *)from;
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	read_fence();
 	return READ_ONCE(from->seq) == seq && out->pc == pc &&
 	       out->generation == stack_generation();
 }

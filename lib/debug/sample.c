@@ -195,9 +195,8 @@ static bool visit_stack(uint32_t id, void *arg)
 	if (!c)
 		return true;
 	/* What was freed first: then it is not more than what was allocated. */
-	now.free_blocks = READ_ONCE(c->free_blocks);
-	now.free_bytes = READ_ONCE(c->free_bytes);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	now.free_blocks = load_acquire(&c->free_blocks);
+	now.free_bytes = load_acquire(&c->free_bytes);
 	now.alloc_blocks = READ_ONCE(c->alloc_blocks);
 	now.alloc_bytes = READ_ONCE(c->alloc_bytes);
 	if (!now.alloc_blocks)
