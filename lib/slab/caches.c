@@ -141,7 +141,6 @@ struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves,
 	if (!c)
 		c = free_cache(NR_SHEAF_CLASSES + 1, CLASS_LARGE - 1);
 	if (c) {
-		/* Its barn's array stays with the id. */
 		cache_set(c, size, sheaves ? EXTRA_SLOTS : 0);
 		fmt_print(c->name, sizeof(c->name), "%s", name);
 		c->ops = ops;
@@ -163,10 +162,13 @@ bool cache_close(struct kmem_cache *c)
 	barn_drain(c);
 	slab_shrink(c);
 	closed = !READ_ONCE(c->nr_slabs);
-	if (closed)
+	if (closed) {
+		/* The array has room for this cache's limit, not for the next one's. */
+		barn_shrink(c);
 		store_release(&c->size, 0);
-	else if (c->sheaf_max)
+	} else if (c->sheaf_max) {
 		percpu_open_class(c->class);
+	}
 	lock_release(&caches_lock);
 	return closed;
 }

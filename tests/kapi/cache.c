@@ -342,8 +342,52 @@ static void merged(void)
 		MUST(!stele_kmem_cache_destroy(fill[i]));
 }
 
+/* Take @n objects and give them back, some times over. */
+static void churn(struct stele_kmem_cache *c, size_t n, int times)
+{
+	static void *p[30000];
+
+	while (times--) {
+		for (size_t i = 0; i < n; i++)
+			MUST((p[i] = stele_kmem_cache_alloc(c, K)));
+		for (size_t i = 0; i < n; i++)
+			stele_kmem_cache_free(c, p[i]);
+	}
+}
+
+/*
+ * A cache that gets the number of one that was destroyed keeps more of its objects
+ * idle: what lies behind the room that the first one had for them stays as it is.
+ */
+static void smaller_after_larger(void)
+{
+	static unsigned char *near[4000];
+	struct stele_kmem_cache *c = stele_kmem_cache_create("larger", 4096, 0, 0, NULL);
+	size_t page = stele_page_size(), bad = 0;
+
+	MUST(c);
+	churn(c, 2000, 20);
+	MUST(!stele_kmem_cache_destroy(c));
+	for (size_t i = 0; i < ARRAY_LEN(near); i++) {
+		MUST((near[i] = stele_get_free_pages(K, 0)));
+		memset(near[i], 0x5a, page);
+	}
+	c = stele_kmem_cache_create("smaller", 16, 0, 0, NULL);
+	MUST(c);
+	churn(c, 30000, 3);
+	for (size_t i = 0; i < ARRAY_LEN(near); i++) {
+		for (size_t k = 0; k < page; k++)
+			bad += near[i][k] != 0x5a;
+		stele_free_pages(near[i], 0);
+	}
+	OK(!bad && !stele_kmem_cache_destroy(c),
+	   "a smaller cache after a larger one: %zu bytes overwritten", bad);
+}
+
 int main(void)
 {
+	/* First: while the numbers of caches are new. */
+	smaller_after_larger();
 	sizes();
 	own_pages();
 	constructed();
