@@ -76,6 +76,8 @@ static void release(bool child)
 	for_each_cache(c)
 		lock_after_fork(&c->list_lock, child);
 	percpu_fork_done(child);
+	if (child)
+		caches_fork_child();
 	lock_after_fork(&caches_lock, child);
 	lock_after_fork(&handle_lock, child);
 	lock_after_fork(&mempool_lock, child);

@@ -297,6 +297,7 @@ static bool close_behind(struct stele_kmem_cache *h, const void *caller)
 
 	/* Whoever is in a sequence now has read the class before: that is a bug of his. */
 	WRITE_ONCE(h->class, 0);
+	cache_settle(h->cache);
 	drain(h->cache);
 	if (READ_ONCE(h->cache->nr_inuse))
 		report_leaks(h, caller);

@@ -15,13 +15,19 @@
  *    opens and cleared first when it closes; a walker that saw it takes the locks
  *    of a cache that is valid, if empty.
  *
- * Locking: caches_lock to open and close.
+ * 3. Who goes through all caches and takes what is idle pins the one he stands at:
+ *    a slab in his hands is of its geometry and goes to its destructor, and must not
+ *    outlive it. Who closes a cache first waits until nobody stands there.
+ *
+ * Locking: caches_lock to open, close and pin. Closing drops it while it drains, as
+ * the program's destructors run meanwhile.
  */
 #include "slab/slab.h"
 
 #include "base/bits.h"
 #include "base/fmt.h"
 #include "debug/track.h"
+#include "os/os.h"
 #include "slab/barn.h"
 #include "slab/percpu.h"
 
@@ -29,6 +35,7 @@
 #define BATCH_BYTES	(32u << 10)
 #define BATCH_MAX	256u
 #define BARN_BATCHES	64u
+#define NAP_US		50u
 
 struct kmem_cache kmem_caches[NR_CLASSES];
 struct lock caches_lock = LOCK_INIT(RANK_CACHES);
@@ -119,6 +126,36 @@ struct kmem_cache *cache_next(struct kmem_cache *c)
 	return NULL;
 }
 
+static void unpin(struct kmem_cache *c)
+{
+	/* A fork inside of a destructor has reset it in the child. */
+	c->pins -= c->pins > 0;
+}
+
+struct kmem_cache *cache_pin_next(struct kmem_cache *c)
+{
+	lock_acquire(&caches_lock);
+	if (c != kmem_caches)
+		unpin(c);
+	do
+		c = cache_next(c);
+	while (c && c->closing);
+	if (c)
+		c->pins++;
+	lock_release(&caches_lock);
+	return c;
+}
+
+void caches_fork_child(void)
+{
+	for_each_cache(c) {
+		if (c->pins)
+			c->pins = 0;
+		if (c->closing)
+			c->closing = false;
+	}
+}
+
 /* With caches_lock held. */
 static struct kmem_cache *free_cache(unsigned from, unsigned to)
 {
@@ -153,22 +190,36 @@ struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves,
 	return c;
 }
 
+void cache_settle(struct kmem_cache *c)
+{
+	lock_acquire(&caches_lock);
+	c->closing = true;
+	while (c->pins) {
+		lock_release(&caches_lock);
+		os_nap(NAP_US);
+		lock_acquire(&caches_lock);
+	}
+	lock_release(&caches_lock);
+}
+
 bool cache_close(struct kmem_cache *c)
 {
 	bool closed;
 
-	lock_acquire(&caches_lock);
+	cache_settle(c);
 	percpu_close_class(c->class);
 	barn_drain(c);
 	slab_shrink(c);
+	lock_acquire(&caches_lock);
 	closed = !READ_ONCE(c->nr_slabs);
 	if (closed) {
 		/* The array has room for this cache's limit, not for the next one's. */
 		barn_shrink(c);
 		store_release(&c->size, 0);
-	} else if (c->sheaf_max) {
-		percpu_open_class(c->class);
 	}
+	c->closing = false;
 	lock_release(&caches_lock);
+	if (!closed && c->sheaf_max)
+		percpu_open_class(c->class);
 	return closed;
 }

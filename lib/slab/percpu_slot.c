@@ -282,10 +282,10 @@ void slot_drain(void)
 	void *objs[256];
 	size_t n;
 
-	for (unsigned i = 0; i <= slot_mask; i++) {
-		if (!load_acquire(&slots[i].region))
-			continue;
-		for_each_cache(c) {
+	for_each_cache_pinned(c) {
+		for (unsigned i = 0; i <= slot_mask; i++) {
+			if (!load_acquire(&slots[i].region))
+				continue;
 			while ((n = slot_take(&slots[i], c->class, objs, ARRAY_SIZE(objs))))
 				slab_free_keep(c, objs, n);
 		}

@@ -96,6 +96,10 @@ struct kmem_cache {
 	const struct cache_ops *ops;	/* NULL: nothing to be done */
 	void *owner;			/* whoever opened it knows */
 
+	/* caches_lock. */
+	uint32_t pins;			/* threads that may have some of it in hand */
+	bool closing;			/* nobody new pins it */
+
 	/* Slab lists: list_lock. */
 	struct lock list_lock __cacheline;
 	uint32_t bucket_mask;		/* bit b: partial[b] is not empty */
@@ -137,6 +141,14 @@ struct kmem_cache *cache_next(struct kmem_cache *c);
 	for (struct kmem_cache *c = cache_next(kmem_caches); c; c = cache_next(c))
 
 /*
+ * The same for who takes objects or slabs of any cache in hand: the one he stands at is
+ * pinned, and does not close before he goes on. With no lock held; to the end.
+ */
+struct kmem_cache *cache_pin_next(struct kmem_cache *c);
+#define for_each_cache_pinned(c) \
+	for (struct kmem_cache *c = cache_pin_next(kmem_caches); c; c = cache_pin_next(c))
+
+/*
  * A further cache, for objects of @size bytes, up to 1 MiB and a multiple of their
  * alignment. free() finds it by its class like any other. @sheaves: it shall have
  * some; where all classes that may are in use it has none. With @ops that make
@@ -144,8 +156,15 @@ struct kmem_cache *cache_next(struct kmem_cache *c);
  */
 struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves,
 			      const struct cache_ops *ops, void *owner);
-/* Give back all that it caches; false: objects are out, it stays open. */
+/* Wait for those who have pinned it, and let nobody else; until cache_close(). */
+void cache_settle(struct kmem_cache *c);
+/*
+ * Give back all that it caches; false: objects are out, it stays open. With no lock
+ * held: objects are unmade on the way.
+ */
 bool cache_close(struct kmem_cache *c);
+/* In a child of fork: those who had pinned caches are gone. */
+void caches_fork_child(void);
 
 /*
  * Take up to @n objects into the end of objs[0..n): returns how many, fewer only

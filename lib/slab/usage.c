@@ -37,7 +37,7 @@ void kmalloc_drain(void)
 	if (deferred_any())
 		deferred_drain();
 	percpu_drain();
-	for_each_cache(c) {
+	for_each_cache_pinned(c) {
 		barn_drain(c);
 		barn_shrink(c);
 		slab_shrink(c);
@@ -47,7 +47,7 @@ void kmalloc_drain(void)
 void kmalloc_drain_idle(void)
 {
 	percpu_drain();
-	for_each_cache(c) {
+	for_each_cache_pinned(c) {
 		if (c->ops && c->ops->unmake)
 			continue;
 		barn_drain(c);
