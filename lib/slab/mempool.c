@@ -9,7 +9,9 @@
  *
  * An element that is freed goes to the pool while that lacks any. Whoever puts
  * one back counts up "returned" before it looks for sleepers, and a sleeper looks
- * at the pool after it has read the count: one of them sees the other.
+ * at the pool after it has read the count: one of them sees the other. A pool that
+ * keeps nothing passes that on too, as what was freed may do for the allocator; and as
+ * memory may come back without the pool being told, nobody sleeps longer than SLEEP_MS.
  *
  * Locking: mempool_lock for the elements of all pools; it is held for a few
  * instructions, and one lock can be kept over fork.
@@ -22,6 +24,8 @@
 #include "os/os.h"
 #include "slab/gfp.h"
 #include "slab/kmalloc.h"
+
+#define SLEEP_MS	1000u
 
 struct lock mempool_lock = LOCK_INIT(RANK_MEMPOOL);
 
@@ -51,18 +55,20 @@ static bool put_back(struct stele_mempool *pool, void *element)
 	if (room)
 		pool->elements[pool->curr_nr++] = element;
 	lock_release(&mempool_lock);
-	if (!room)
-		return false;
-	__atomic_add_fetch(&pool->returned, 1, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&pool->waiters, __ATOMIC_SEQ_CST))
-		os_futex_wake(&pool->returned, 1);
-	return true;
+	return room;
 }
 
 void mempool_free(struct stele_mempool *pool, void *element)
 {
-	if (!put_back(pool, element))
+	if (!put_back(pool, element)) {
 		pool->free(element, pool->data);
+		/* A full pool has no sleepers. */
+		if (READ_ONCE(pool->min_nr))
+			return;
+	}
+	__atomic_add_fetch(&pool->returned, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&pool->waiters, __ATOMIC_SEQ_CST))
+		os_futex_wake(&pool->returned, 1);
 }
 
 /* One that came back while we slept; NULL: try everything again. */
@@ -75,7 +81,7 @@ static void *sleep_for_one(struct stele_mempool *pool)
 	seen = __atomic_load_n(&pool->returned, __ATOMIC_SEQ_CST);
 	p = mempool_take(pool, true);
 	if (!p) {
-		os_futex_wait(&pool->returned, seen);
+		os_futex_wait_ms(&pool->returned, seen, SLEEP_MS);
 		p = mempool_take(pool, true);
 	}
 	__atomic_sub_fetch(&pool->waiters, 1, __ATOMIC_SEQ_CST);

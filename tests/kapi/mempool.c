@@ -106,6 +106,39 @@ static void waiting(void)
 	stele_mempool_destroy(shared);
 }
 
+static volatile int served;
+
+static void *ask_empty(void *arg)
+{
+	void *p = stele_mempool_alloc(shared, K);
+
+	served = 1;
+	stele_mempool_free(p, shared);
+	return arg;
+}
+
+/* A pool that keeps nothing: who waits is woken when the allocator may have some again. */
+static void keeping_nothing(void)
+{
+	pthread_t t;
+	void *p;
+
+	shared = stele_mempool_create(0, get, put, &bytes);
+	MUST(shared && (p = stele_mempool_alloc(shared, K)));
+	dry = 1;
+	MUST(!pthread_create(&t, NULL, ask_empty, NULL));
+	usleep(100000);
+	OK(!served, "a pool that keeps nothing: who may wait does");
+	dry = 0;
+	stele_mempool_free(p, shared);
+	for (int i = 0; i < 100 && !served; i++)
+		usleep(100000);
+	OK(served, "until the allocator has something");
+	MUST(served);
+	pthread_join(t, NULL);
+	stele_mempool_destroy(shared);
+}
+
 static void ready_made(void)
 {
 	struct stele_kmem_cache *c = stele_kmem_cache_create("pooled", 80, 0, 0, NULL);
@@ -133,6 +166,7 @@ int main(void)
 {
 	basics();
 	waiting();
+	keeping_nothing();
 	ready_made();
 	return tap_end();
 }
