@@ -273,6 +273,8 @@ void *budget_alloc(const struct request *asked, stele_gfp_t gfp)
 	count_down(b, bytes);
 	if (!p)
 		return NULL;
+	if (r.cache && r.cache->ops->hand_out)
+		r.cache->ops->hand_out(r.cache, p);
 	if (r.ops)
 		r.ops->undo(p, &r, gfp & STELE_GFP_DIRECT_RECLAIM);
 	else if (gfp & STELE_GFP_DIRECT_RECLAIM)

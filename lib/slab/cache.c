@@ -138,9 +138,17 @@ static bool give_back(struct kmem_cache *c, void *obj)
 	return true;
 }
 
-static const struct cache_ops made_ops = { make, unmake, NULL };
-static const struct cache_ops charged_ops = { NULL, NULL, give_back };
-static const struct cache_ops all_ops = { make, unmake, give_back };
+static void hand_out(struct kmem_cache *c, void *obj)
+{
+	struct stele_kmem_cache *h = c->owner;
+
+	if (h->flags & SLAB_DEBUG_FLAGS)
+		debug_leave(h, obj, NULL);
+}
+
+static const struct cache_ops made_ops = { make, unmake, NULL, NULL };
+static const struct cache_ops charged_ops = { NULL, NULL, give_back, NULL };
+static const struct cache_ops all_ops = { make, unmake, give_back, hand_out };
 
 static bool is_made(const struct stele_kmem_cache_args *a)
 {

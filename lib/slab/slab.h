@@ -52,6 +52,8 @@ struct cache_ops {
 	void (*unmake)(struct kmem_cache *c, void *obj);
 	/* Before an object goes back, whoever frees it; false: it must not. */
 	bool (*give_back)(struct kmem_cache *c, void *obj);
+	/* Of an object that was taken but not handed out: give_back() will see it. */
+	void (*hand_out)(struct kmem_cache *c, void *obj);
 };
 
 /* Overlays struct page. Fields below state: the cache's list_lock. */

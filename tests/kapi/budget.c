@@ -177,10 +177,33 @@ static void threads(void)
 	OK(!stele_budget_usage(b), "four threads leave nothing charged: %zu", stele_budget_usage(b));
 }
 
+/* No memory to write the charge down: the object goes back as it came, checks and all. */
+static void unrecorded(void)
+{
+	const unsigned flags = STELE_SLAB_ACCOUNT | STELE_SLAB_RED_ZONE | STELE_SLAB_POISON;
+	const struct stele_fault_attr all = { 1, 100, 0, -1 };
+	struct stele_kmem_cache *c = stele_kmem_cache_create("checked", 100, 0, flags, NULL);
+	void *before = stele_kmem_cache_alloc(c, STELE_GFP_KERNEL), *p;
+	struct stele_budget *old = stele_budget_set_current(b);
+
+	MUST(before && !stele_fault_set(STELE_FAIL_PAGE_ALLOC, &all));
+	p = stele_kmem_cache_alloc(c, STELE_GFP_KERNEL | STELE_GFP_NOWARN);
+	stele_fault_set(STELE_FAIL_PAGE_ALLOC, NULL);
+	OK(!p && !stele_budget_usage(b), "no room in the table of charges: no object");
+	p = stele_kmem_cache_alloc(c, STELE_GFP_KERNEL);
+	OK(p && stele_budget_usage(b), "and one when there is");
+	stele_kmem_cache_free(c, p);
+	stele_budget_set_current(old);
+	stele_kmem_cache_free(c, before);
+	MUST(!stele_kmem_cache_destroy(c));
+}
+
 int main(void)
 {
 	b = stele_budget_create("group", STELE_BUDGET_NO_LIMIT);
 	MUST(b);
+	/* First: while the table of charges has no pages yet. */
+	unrecorded();
 	counting();
 	limits();
 	caches();
