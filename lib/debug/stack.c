@@ -95,15 +95,22 @@ void stack_new_generation(void)
 	__atomic_add_fetch(&stack_now, 1, __ATOMIC_RELEASE);
 }
 
+#define MIX(h, pc)	(((h) ^ (pc)) * 0x9e3779b97f4a7c15ull)
+
 static uint32_t hash_stack(const uintptr_t *pcs, size_t n, uint32_t gen)
 {
-	uint64_t h = n + ((uint64_t)gen << 32);
+	/* Two lanes: a product waits for the one before it in its own lane only. */
+	uint64_t a = n + ((uint64_t)gen << 32), b = 1;
+	size_t i;
 
-	for (size_t i = 0; i < n; i++) {
-		h = (h ^ pcs[i]) * 0x9e3779b97f4a7c15ull;
-		h ^= h >> 29;
+	for (i = 0; i + 2 <= n; i += 2) {
+		a = MIX(a, pcs[i]);
+		b = MIX(b, pcs[i + 1]);
 	}
-	return (uint32_t)(h ^ h >> 32);
+	if (i < n)
+		a = MIX(a, pcs[i]);
+	a = MIX(a ^ a >> 29, b ^ b >> 31);
+	return (uint32_t)(a >> 32);
 }
 
 /* A stack that is looked for. */
