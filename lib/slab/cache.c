@@ -97,6 +97,11 @@ bool handle_check(const struct stele_kmem_cache *h, const char *call, const void
 
 /* ---- what the slab layer asks of a cache ---- */
 
+int cache_make_error(int err)
+{
+	return err < 0 && err >= -4095 ? -err : ENOMEM;
+}
+
 static int make(struct kmem_cache *c, void *obj, unsigned how)
 {
 	struct stele_kmem_cache *h = c->owner;
@@ -108,7 +113,7 @@ static int make(struct kmem_cache *c, void *obj, unsigned how)
 		err = h->init(obj, h->data, how & ALLOC_WAIT ? STELE_GFP_KERNEL :
 							       STELE_GFP_NOWAIT);
 	if (err)
-		return err < 0 && err >= -4095 ? -err : ENOMEM;
+		return cache_make_error(err);
 	if (h->ctor || h->init)
 		__atomic_add_fetch(&h->nr_ctor, 1, __ATOMIC_RELAXED);
 	if (h->flags & SLAB_DEBUG_FLAGS)

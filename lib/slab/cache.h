@@ -61,6 +61,9 @@ void sheaf_return(struct stele_kmem_cache *h, struct stele_slab_sheaf *s, const 
 
 /* ---- between cache.c, cache_alloc.c and cache_debug.c ---- */
 
+/* The errno value for what the program's init() returned, which is not 0. */
+int cache_make_error(int err);
+
 /* Is it alive? Else one line, errno EINVAL. */
 bool handle_check(const struct stele_kmem_cache *h, const char *call, const void *caller);
 

@@ -50,7 +50,7 @@ static void *alloc_merged(struct stele_kmem_cache *h, const struct request *r, s
 			kfree(p);
 		else
 			kfree_quiet(p);
-		errno = -err;
+		errno = cache_make_error(err);
 		return NULL;
 	}
 	__atomic_add_fetch(&h->nr_ctor, 1, __ATOMIC_RELAXED);

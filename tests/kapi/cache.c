@@ -319,6 +319,14 @@ static void many(void)
 	   "those beyond the classes share kmalloc's blocks: %d", merged / 3);
 }
 
+/* It says "no" without an errno value. */
+static int refuse(void *obj, void *data, stele_gfp_t gfp)
+{
+	(void)obj;
+	(void)gfp;
+	return *(int *)data;
+}
+
 static void merged(void)
 {
 	static struct stele_kmem_cache *fill[260];
@@ -338,6 +346,15 @@ static void merged(void)
 	stele_kmem_cache_free(c, t);
 	OK(unmade == 1 && !wrong && info_of(c).active_objs == 0, "and destructs it");
 	OK(!stele_kmem_cache_destroy(c), "destroy");
+	args = (struct stele_kmem_cache_args){ .size = 40, .init = refuse, .data = &wrong };
+	wrong = 1;
+	c = stele_kmem_cache_create_args("refused", &args);
+	MUST(c && info_of(c).merged);
+	OK(!stele_kmem_cache_alloc(c, K) && errno == ENOMEM, "no errno value: ENOMEM");
+	wrong = -EACCES;
+	OK(!stele_kmem_cache_alloc(c, K) && errno == EACCES, "and the one it gives");
+	wrong = 0;
+	MUST(!stele_kmem_cache_destroy(c));
 	for (size_t i = 0; i < ARRAY_LEN(fill); i++)
 		MUST(!stele_kmem_cache_destroy(fill[i]));
 }
