@@ -55,6 +55,8 @@ bool lock_acquire_for_fork_within(struct lock *l, unsigned ms)
 		os_futex_wait_ms(&l->word, 2, STEP_MS);
 		us += STEP_MS * 1000;
 	}
+	/* The last sleep may have ended by a release that woke nobody else. */
+	lock_wake(l);
 	return false;
 }
 

@@ -73,6 +73,35 @@ START_TEST(sleepers_wake)
 }
 END_TEST
 
+static void *impatient(void *arg __unused_arg)
+{
+	if (lock_acquire_for_fork_within(&a, 1))
+		lock_after_fork(&a, false);
+	return NULL;
+}
+
+/* Who gives up may be the one that the release has woken: others sleep too. */
+START_TEST(giving_up_wakes)
+{
+	for (int i = 0; i < 50; i++) {
+		pthread_t first, t;
+		int woken = 0;
+
+		lock_acquire(&a);
+		ck_assert_int_eq(pthread_create(&first, NULL, impatient, NULL), 0);
+		while (READ_ONCE(a.word) != 2)
+			sched_yield();
+		usleep(500);
+		ck_assert_int_eq(pthread_create(&t, NULL, sleeper, &woken), 0);
+		usleep(1000);
+		lock_release(&a);
+		pthread_join(first, NULL);
+		pthread_join(t, NULL);
+		ck_assert_int_eq(woken, 1);
+	}
+}
+END_TEST
+
 START_TEST(try_fails_when_held)
 {
 	ck_assert(lock_try(&a));
@@ -207,7 +236,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		exclusion, sleepers_wake, try_fails_when_held, after_fork, quiet,
+		exclusion, sleepers_wake, giving_up_wakes, try_fails_when_held, after_fork, quiet,
 		quiet_among_others,
 #ifdef STELE_DEBUG
 		ranks, rank_order,
