@@ -28,6 +28,7 @@
 #include "os/thread.h"
 #include "page/reclaim.h"
 #include "slab/kmalloc.h"
+#include "slab/percpu.h"
 #include "tune/tune.h"
 
 /* A program is idle that uses less of the processor than 1 part in so many. */
@@ -106,8 +107,10 @@ static _Noreturn void psi(void)
 
 static void start(struct os_thread *t, const char *name, void (*fn)(void))
 {
-	int err = os_thread_start(t, name, fn);
+	int err;
 
+	slot_note_threads(true);
+	err = os_thread_start(t, name, fn);
 	if (err)
 		warn("%s: no thread, error %d; memory goes back by free() alone", name, -err);
 }
@@ -150,6 +153,7 @@ void kswapd_fork_child(void)
 		return;
 	owner = os_pid();
 	os_thread_fork_child();
+	slot_note_threads(false);
 	kswapd_started = psi_started = false;
 	kswapd_mark = tune.kswapd_keep >> PAGE_SHIFT;
 }

@@ -129,6 +129,11 @@ static inline uint32_t sheaf_limit(unsigned class)
 }
 
 void slot_init(void);
+/*
+ * A thread of the library's own is about to start, or all of them are gone: with them
+ * a flag must be set by an atomic instruction, whatever libc says.
+ */
+void slot_note_threads(bool own);
 void *slot_pop(unsigned class, bool quiet);
 bool slot_push(unsigned class, void *obj, bool quiet);
 size_t slot_push_batch(unsigned class, void *const *objs, size_t n);

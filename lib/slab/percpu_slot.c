@@ -33,22 +33,31 @@ struct slot {
 static struct slot slots[MAX_SLOTS];
 static unsigned slot_mask;		/* number of slots, a power of two, less one */
 
-/* libc's word that there is one thread; until it is asked, and where it has none, 0. */
+/*
+ * libc's word that there is one thread; 0 until it is asked, where it has none, and while
+ * there are threads of ours, of which it does not know.
+ */
 static const char never;
 static const char *single = &never;
 
 void slot_init(void)
 {
 	slot_mask = (1u << CLAMP(log2_ceil(os_cpus()), 2u, bit_last(MAX_SLOTS))) - 1;
-	if (os_single_flag())
-		single = os_single_flag();
+	slot_note_threads(false);
+}
+
+void slot_note_threads(bool own)
+{
+	const char *flag = own ? NULL : os_single_flag();
+
+	WRITE_ONCE(single, flag ? flag : &never);
 }
 
 static inline bool slot_try(struct slot *s)
 {
 	if (READ_ONCE(s->busy))
 		return false;
-	if (READ_ONCE(*single)) {
+	if (READ_ONCE(*READ_ONCE(single))) {
 		WRITE_ONCE(s->busy, 1);
 		barrier();
 		return true;
@@ -66,7 +75,7 @@ static inline unsigned slot_home(void)
 {
 	uintptr_t tp = (uintptr_t)__builtin_thread_pointer();
 
-	return READ_ONCE(*single) ? 0 : (unsigned)(tp * 0x9e3779b97f4a7c15ull >> 58) & slot_mask;
+	return READ_ONCE(*READ_ONCE(single)) ? 0 : (unsigned)(tp * 0x9e3779b97f4a7c15ull >> 58) & slot_mask;
 }
 
 uint32_t slot_self(void)
