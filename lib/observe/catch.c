@@ -10,7 +10,8 @@
  *
  * believed[] counts where the kernel has one of ours. It is written before the
  * kernel is told: a handler that runs at once must find it. Two threads that set
- * the action of one signal at a time get one of the two, as without us.
+ * the action of one signal at a time get one of the two, as without us. Children
+ * that share this memory (vfork) write nothing here, and get what they ask for.
  */
 #include "observe/catch.h"
 
@@ -151,6 +152,10 @@ void catch_default(int sig)
 
 	if (!is_ours_to_catch(sig))
 		return;
+	if (!leak_is_home()) {
+		os_sigaction(sig, &(struct os_sigaction){ 0 }, NULL);
+		return;
+	}
 	believed[sig] = (struct sigaction){ .sa_handler = SIG_DFL };
 	real(sig, &act, NULL);
 }
@@ -179,6 +184,13 @@ int catch_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 
 	if (sig < 1 || sig > OS_NR_SIGNALS || (sig != request_signal && !is_ours_to_catch(sig)))
 		return real(sig, act, old);
+	/* A child of vfork() has actions of its own, but what is believed is its parent's. */
+	if (act && !leak_is_home()) {
+		err = real(sig, act, &was);
+		if (!err && old)
+			*old = is_ours(&was) ? believed[sig] : was;
+		return err;
+	}
 	before = believed[sig];
 	if (act) {
 		struct sigaction wanted = *act;

@@ -36,7 +36,7 @@ static int home;		/* the process that this memory belongs to */
 static bool at_the_end;		/* a report is to be made */
 static uint32_t ended;		/* the report at the end was begun */
 
-static bool is_home(void)
+bool leak_is_home(void)
 {
 	return leak_on && os_pid() == home;
 }
@@ -47,7 +47,7 @@ static bool is_home(void)
  */
 static bool may_end(void)
 {
-	if (!is_home())
+	if (!leak_is_home())
 		return false;
 	if (!at_the_end || __atomic_exchange_n(&ended, 1, __ATOMIC_ACQ_REL)) {
 		leak_wait();
@@ -129,7 +129,7 @@ void leak_at_exec(const char *path, bool search)
 {
 	bool format, slash = false;
 
-	if (!is_home() || !at_the_end || !path)
+	if (!leak_is_home() || !at_the_end || !path)
 		return;
 	for (const char *c = path; *c; c++)
 		slash |= *c == '/';
@@ -141,7 +141,7 @@ void leak_at_exec_fd(int fd, const char *path, bool empty_path)
 {
 	char full[LEAK_PATH_MAX];
 
-	if (!is_home() || !path)
+	if (!leak_is_home() || !path)
 		return;
 	if (path[0] == '/' || (fd == OS_CWD && path[0]))
 		fmt_print(full, sizeof(full), "%s", path);
@@ -156,7 +156,7 @@ static __noinline bool call(struct leak_counts *counts)
 {
 	struct reporter r = { 0 };
 
-	return is_home() && leak_report("api", "", &r, !counts, counts);
+	return leak_is_home() && leak_report("api", "", &r, !counts, counts);
 }
 
 bool leak_by_call(struct leak_counts *counts)
@@ -167,7 +167,7 @@ bool leak_by_call(struct leak_counts *counts)
 
 bool leak_on_request(const char *reason, const char *detail)
 {
-	return is_home() && leak_report(reason, detail, NULL, true, NULL);
+	return leak_is_home() && leak_report(reason, detail, NULL, true, NULL);
 }
 
 #if defined(__x86_64__)

@@ -8,6 +8,9 @@
 /* Are blocks tracked for reports in this process? Constant after leak_start(). */
 extern bool leak_on;
 
+/* Is it the process that this memory belongs to, not a child of vfork()? */
+bool leak_is_home(void);
+
 /* In our constructor. */
 void leak_start(void);
 
