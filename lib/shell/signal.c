@@ -73,7 +73,7 @@ __public handler_t ssignal(int sig, handler_t handler)
 handler_t __sysv_signal(int sig, handler_t handler);
 __public handler_t __sysv_signal(int sig, handler_t handler)
 {
-	return set(sig, handler, (int)(SA_RESETHAND | SA_NODEFER | SA_INTERRUPT), false);
+	return set(sig, handler, (int)(SA_RESETHAND | SA_NODEFER), false);
 }
 
 handler_t sysv_signal(int sig, handler_t handler);
