@@ -21,6 +21,7 @@
  * Locking: barn.lock, held for a copy of at most a batch.
  */
 #include "slab/barn.h"
+#include "debug/track.h"
 
 #include <string.h>
 
@@ -85,8 +86,10 @@ void barn_drain(struct kmem_cache *c)
 	void *objs[256];
 	size_t n;
 
-	while ((n = barn_get(c, objs, ARRAY_SIZE(objs), true)))
+	while ((n = barn_get(c, objs, ARRAY_SIZE(objs), true))) {
 		slab_free(c, objs, n);
+		track_forget(objs, n);
+	}
 }
 
 void barn_shrink(struct kmem_cache *c)

@@ -29,18 +29,6 @@ static void spill(struct kmem_cache *c, void *const *objs, size_t n)
 		slab_reclaim(c);
 }
 
-/*
- * What is left of a batch on the stack would look like pointers of the program's, to
- * blocks that it gets later.
- */
-static inline void forget(void **objs, size_t n)
-{
-	if (unlikely(track_on)) {
-		memset(objs, 0, n * sizeof(*objs));
-		__asm__ __volatile__("" : : "r"(objs) : "memory");
-	}
-}
-
 /* Who may neither wait nor enter the kernel takes one from wherever it is at hand. */
 static __noinline void *refill_quiet(struct kmem_cache *c, unsigned how)
 {
@@ -103,7 +91,7 @@ __noinline void *class_refill(unsigned class, unsigned how)
 	obj = objs[n];
 	kept = percpu_push_batch(class, objs, n);
 	spill(c, objs, n - kept);
-	forget(batch, want);
+	track_forget(batch, want);
 	return obj;
 }
 
@@ -120,7 +108,7 @@ __noinline void class_flush(unsigned class, void *obj)
 		return;
 	n = percpu_pop_batch(class, objs, c->batch);
 	spill(c, objs, n);
-	forget(objs, n);
+	track_forget(objs, n);
 	if (!percpu_push(class, obj))
 		spill(c, &obj, 1);
 }

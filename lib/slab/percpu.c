@@ -259,6 +259,7 @@ static void move_region_sheaf(unsigned class)
 	kept = percpu_push_batch(class, objs, n);
 	if (kept < n)
 		slab_free_keep(&kmem_caches[class], objs, n - kept);
+	track_forget(objs, n);
 }
 
 bool percpu_grow(unsigned class)

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "debug/track.h"
 #include "os/bug.h"
 #include "os/os.h"
 #include "page/hit.h"
@@ -295,8 +296,10 @@ void slot_drain(void)
 		for (unsigned i = 0; i <= slot_mask; i++) {
 			if (!load_acquire(&slots[i].region))
 				continue;
-			while ((n = slot_take(&slots[i], c->class, objs, ARRAY_SIZE(objs))))
+			while ((n = slot_take(&slots[i], c->class, objs, ARRAY_SIZE(objs)))) {
 				slab_free_keep(c, objs, n);
+				track_forget(objs, n);
+			}
 		}
 	}
 }
@@ -319,6 +322,7 @@ void slot_close_class(unsigned class)
 		slot_leave(&slots[i]);
 		if (n)
 			slab_free_keep(&kmem_caches[class], objs, n);
+		track_forget(objs, n);
 	}
 }
 
