@@ -166,6 +166,19 @@ static void mark_thread(uintptr_t sp, uintptr_t tp, uint32_t tid)
 		add_label(tp - MIN(r.tls_bytes, tp), tp + CONTROL_ROOM, ROOT_TLS, tid);
 }
 
+/*
+ * Who waits in a function of libc has called it, and a call keeps no vector register:
+ * what is in them is left from long ago.
+ */
+static bool vectors_are_dead(const void *context)
+{
+	uintptr_t pc = os_context_call(context);
+	const struct module *m = pc ? module_of(pc, ~0u) : NULL;
+	const char *name = m ? strrchr(m->path, '/') : NULL;
+
+	return name && !strncmp(name, "/libc.so", 8);
+}
+
 static void mark_registers(const void *regs, size_t bytes, const void *context, uint32_t tid)
 {
 	size_t n;
@@ -173,7 +186,7 @@ static void mark_registers(const void *regs, size_t bytes, const void *context, 
 
 	if (regs)
 		mark_range((uintptr_t)regs, (uintptr_t)regs + bytes, ROOT_REGISTER, tid);
-	v = context ? os_context_vectors(context, &n) : NULL;
+	v = context && !vectors_are_dead(context) ? os_context_vectors(context, &n) : NULL;
 	if (v)
 		mark_range((uintptr_t)v, (uintptr_t)v + n, ROOT_REGISTER, tid);
 }
@@ -200,6 +213,7 @@ static void mark_threads(void)
 	}
 }
 
+/* Of who did not answer the stack counts as a whole, by its mapping. */
 static bool is_live(const struct stack_area *a)
 {
 	for (size_t i = 0; i < r.live.count; i++) {
@@ -207,9 +221,12 @@ static bool is_live(const struct stack_area *a)
 			return true;
 	}
 	for (size_t i = 0; i < stop_count(); i++) {
-		if (!stop_at(i)->context && !stop_at(i)->gone &&
-		    stack_area_names(a, stop_at(i)->tid))
+		const struct stopped *t = stop_at(i);
+
+		if (!t->context && !t->gone && stack_area_names(a, t->tid)) {
+			mark_dtv(a->tp, (uint32_t)t->tid, true);
 			return true;
+		}
 	}
 	return false;
 }

@@ -385,3 +385,24 @@ const void *os_altstack(void)
 	raw_syscall(SYS_sigaltstack, NULL, &s, 0, 0);
 	return s.ss_flags & SS_DISABLE ? NULL : s.ss_sp;
 }
+
+uintptr_t os_context_call(const void *ucontext)
+{
+	const ucontext_t *uc = ucontext;
+#if defined(__x86_64__)
+	static const unsigned char syscall_bytes[2] = { 0x0f, 0x05 };
+	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[16];	/* REG_RIP */
+	unsigned char code[4];
+
+	if (os_peek((const void *)(pc - 2), code, sizeof(code)))
+		return 0;
+	return !memcmp(code, syscall_bytes, 2) || !memcmp(code + 2, syscall_bytes, 2) ? pc : 0;
+#else
+	uintptr_t pc = uc->uc_mcontext.pc;
+	uint32_t code[2];
+
+	if (os_peek((const void *)(pc - 4), code, sizeof(code)))
+		return 0;
+	return code[0] == 0xd4000001 || code[1] == 0xd4000001 ? pc : 0;
+#endif
+}

@@ -106,6 +106,8 @@ void os_context_regs(const void *ucontext, const void **regs, size_t *bytes, uin
 /* The alternate stack that it has; NULL: none. The kernel alone may know of it. */
 const void *os_context_altstack(const void *ucontext);
 const void *os_altstack(void);		/* ... that the calling thread has */
+/* Where it is if it waits in a system call, at the instruction or behind; 0: it does not. */
+uintptr_t os_context_call(const void *ucontext);
 /* The vector registers of it, NULL: none. */
 const void *os_context_vectors(const void *ucontext, size_t *bytes);
 
