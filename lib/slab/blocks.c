@@ -375,7 +375,8 @@ static __noinline bool locate_elsewhere(uintptr_t at, struct block *b)
 
 	if (!block_possible(at))
 		return false;
-	if (is_run(class))
+	/* Large blocks have a class on their first page only, and mapped ones none. */
+	if (class == CLASS_NONE || is_run(class))
 		return find_extent(at, b);
 	i = object_at(c, at);
 	s = slab_of((void *)at, class);
