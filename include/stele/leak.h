@@ -41,7 +41,7 @@ int stele_leak_on(void);
 int stele_leak_report(void);
 
 /* Count only. Returns as stele_leak_report(). */
-int stele_leak_count(struct stele_leak_count *count);
+int stele_leak_get_count(struct stele_leak_count *count);
 
 #ifdef __cplusplus
 }

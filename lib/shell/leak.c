@@ -25,7 +25,7 @@ static struct stele_leak_class class_of_kind(const struct leak_counts *c, enum l
 	return (struct stele_leak_class){ c->blocks[kind], c->bytes[kind] };
 }
 
-__public int stele_leak_count(struct stele_leak_count *count)
+__public int stele_leak_get_count(struct stele_leak_count *count)
 {
 	struct leak_counts c;
 

@@ -179,9 +179,10 @@ static bool walk_zones(run_fn *fn, void *arg)
 	return true;
 }
 
+/* Or the inside of one, or a mapping. */
 static bool is_run(unsigned class)
 {
-	return class == CLASS_LARGE;
+	return class == CLASS_LARGE || class == CLASS_NONE;
 }
 
 /* Pages that were asked for as such have no record. */

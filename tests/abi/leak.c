@@ -12,7 +12,7 @@
 #define APART __attribute__((noinline))
 
 /* Linked without the library: there when it is preloaded. */
-#pragma weak stele_leak_count
+#pragma weak stele_leak_get_count
 #pragma weak stele_leak_report
 
 static void *volatile held;
@@ -65,7 +65,7 @@ static int by_call(void)
 {
 	struct stele_leak_count c;
 
-	if (!stele_leak_count || stele_leak_count(&c))
+	if (!stele_leak_get_count || stele_leak_get_count(&c))
 		return 1;
 	printf("%zu %zu\n", c.direct.blocks, c.direct.bytes);
 	fflush(stdout);
