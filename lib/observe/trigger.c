@@ -81,7 +81,7 @@ void leak_at_end(const char *reason, const char *detail)
 {
 	scrub();
 	end(reason, detail);
-	if (is_home() && strcmp(reason, "exec"))
+	if (leak_is_home() && strcmp(reason, "exec"))
 		leak_hold();
 }
 
@@ -92,7 +92,7 @@ void leak_at_signal(int sig, const void *context)
 	os_context_regs(context, &r.regs, &r.regs_bytes, &r.sp);
 	if (may_end())
 		leak_report("signal", catch_name(sig), &r, true, NULL);
-	if (is_home())
+	if (leak_is_home())
 		leak_hold();
 }
 
@@ -212,7 +212,7 @@ static __noinline void finish(int status, uintptr_t frame)
 	skip_frames(frame, &r);
 	if (may_end())
 		leak_report("exit", "", &r, true, &counts);
-	if (is_home())
+	if (leak_is_home())
 		leak_hold();
 	/* The process is ending already: this changes its status, and goes on with it. */
 	if (!track_sampling && !status && tune.leak_exit_code && leak_any(&counts))
