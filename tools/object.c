@@ -8,6 +8,7 @@
 #include "object.h"
 
 #include "symtab.h"
+#include "units.h"
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -24,6 +25,7 @@ struct object {
 	Dwfl_Module *module;
 	uint64_t bias; /* libdwfl's address less the file's */
 	struct symtab symtab;
+	struct units units;
 };
 
 /* From the C++ run-time library. */
@@ -115,6 +117,7 @@ void object_close(struct object *object)
 	if (object == NULL)
 		return;
 	symtab_free(&object->symtab);
+	units_free(&object->units);
 	if (object->dwfl)
 		dwfl_end(object->dwfl);
 	free(object);
@@ -190,17 +193,24 @@ static const char *die_name(Dwarf_Die *die)
 	return name ? name : dwarf_diename(die);
 }
 
-static void source_of_address(struct object *object, uint64_t address, struct frame *frame)
+static const char *directory_of(Dwarf_Die *unit)
 {
-	Dwfl_Line *line = dwfl_module_getsrc(object->module, address + object->bias);
-	const char *file;
+	Dwarf_Attribute attr;
+
+	return dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attr));
+}
+
+static void source_of_address(struct object *object, Dwarf_Die *unit, Dwarf_Addr pc,
+			      struct frame *frame)
+{
+	Dwarf_Line *line = dwarf_getsrc_die(unit, pc);
 	int number;
 
 	if (line == NULL)
 		return;
-	file = dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL);
-	frame->file = keep_file(object, file, dwfl_line_comp_dir(line));
-	frame->line = frame->file && number > 0 ? (unsigned)number : 0;
+	frame->file = keep_file(object, dwarf_linesrc(line, NULL, NULL), directory_of(unit));
+	if (frame->file && dwarf_lineno(line, &number) == 0 && number > 0)
+		frame->line = (unsigned)number;
 }
 
 /* Where an inlined function was called. */
@@ -211,65 +221,29 @@ static void source_of_call(struct object *object, Dwarf_Die *unit, Dwarf_Die *in
 	Dwarf_Word number;
 	Dwarf_Files *files;
 	size_t n;
-	const char *dir = NULL;
 
-	if (dwarf_attr(unit, DW_AT_comp_dir, &attr))
-		dir = dwarf_formstring(&attr);
 	if (dwarf_formudata(dwarf_attr(inlined, DW_AT_call_file, &attr), &number) != 0 ||
 	    dwarf_getsrcfiles(unit, &files, &n) != 0 || number >= n)
 		return;
-	caller->file = keep_file(object, dwarf_filesrc(files, number, NULL, NULL), dir);
+	caller->file =
+		keep_file(object, dwarf_filesrc(files, number, NULL, NULL), directory_of(unit));
 	if (caller->file &&
 	    dwarf_formudata(dwarf_attr(inlined, DW_AT_call_line, &attr), &number) == 0)
 		caller->line = (unsigned)number;
 }
 
-static bool is_function(Dwarf_Die *die)
-{
-	int tag = dwarf_tag(die);
-
-	return tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine ||
-	       tag == DW_TAG_entry_point;
-}
-
-/*
- * The functions around an address, innermost first. dwarf_getscopes() follows the innermost scope
- * to where it was written; the chain of who was inlined into whom is that of the DIE's parents.
- */
-static int functions_at(Dwarf_Die *unit, Dwarf_Addr pc, Dwarf_Die **scopes)
-{
-	Dwarf_Die *innermost;
-	int n = dwarf_getscopes(unit, pc, &innermost), i;
-
-	*scopes = NULL;
-	if (n <= 0)
-		return 0;
-	for (i = 0; i < n && !is_function(&innermost[i]); i++)
-		;
-	n = i < n ? dwarf_getscopes_die(&innermost[i], scopes) : 0;
-	free(innermost);
-	return n > 0 ? n : 0;
-}
-
 /* Adds a frame per inlined function, and completes the last, which is the function itself. */
-static void add_inlined(struct object *object, uint64_t address, struct frame **frames, size_t *n)
+static void add_inlined(struct object *object, struct unit *unit, Dwarf_Addr pc,
+			struct frame **frames, size_t *n)
 {
-	Dwarf_Addr bias;
-	Dwarf_Die *unit = dwfl_module_addrdie(object->module, address + object->bias, &bias);
-	Dwarf_Die *scopes;
-	int count, i;
+	Dwarf_Die *functions;
+	size_t count = unit_functions(unit, pc, &functions), i;
 
-	if (unit == NULL)
-		return;
-	count = functions_at(unit, address + object->bias - bias, &scopes);
 	for (i = 0; i < count; i++) {
 		struct frame *frame = &(*frames)[*n - 1];
-		const char *name;
+		const char *name = die_name(&functions[i]);
 
-		if (!is_function(&scopes[i]))
-			continue;
-		name = die_name(&scopes[i]);
-		if (dwarf_tag(&scopes[i]) != DW_TAG_inlined_subroutine) {
+		if (i == count - 1) {
 			if (!frame->named && name)
 				name_frame(object, frame, name);
 			break;
@@ -279,18 +253,20 @@ static void add_inlined(struct object *object, uint64_t address, struct frame **
 		frame[1] = *frame; /* the caller, with the function's own name */
 		frame[1].file = NULL;
 		frame[1].line = 0;
-		source_of_call(object, unit, &scopes[i], &frame[1]);
+		source_of_call(object, unit->die, &functions[i], &frame[1]);
 		name_frame(object, frame, name ? name : "(inlined)");
 		frame->inlined = true;
 		(*n)++;
 	}
-	free(scopes);
+	free(functions);
 }
 
 size_t object_frames(struct object *object, uint64_t address, struct frame **frames)
 {
 	struct frame *frame = xalloc(1, sizeof(*frame));
 	const char *symbol = NULL;
+	struct unit *unit;
+	Dwarf_Addr pc;
 	uint64_t start;
 	size_t n = 1;
 
@@ -301,8 +277,11 @@ size_t object_frames(struct object *object, uint64_t address, struct frame **fra
 		symbol = symtab_function(&object->symtab, address, &start);
 		if (symbol)
 			name_frame(object, frame, symbol);
-		source_of_address(object, address, frame);
-		add_inlined(object, address, frames, &n);
+		unit = units_at(&object->units, object->module, address + object->bias, &pc);
+		if (unit) {
+			source_of_address(object, unit->die, pc, frame);
+			add_inlined(object, unit, pc, frames, &n);
+		}
 	}
 	frame = &(*frames)[n - 1];
 	if (!frame->named)

@@ -138,7 +138,8 @@ try:
     frames = {f[0]: f for f in browser.run(FRAMES)}
     same(sorted(frames), ["all", "cxx_caller", "from_plugin", "inner_inline", "leak_inlined", "leak_plain", "main",
                           "outer_inline", "plugin_call", "plugin_first", "plugin_other",
-                          "shop::shelf<long>::put(unsigned int (*)())"], "a frame for each function")
+                          "shop::sell(unsigned int (*)())", "shop::shelf<long>::put(unsigned int (*)())",
+                          "shop::stock(unsigned int (*)())"], "a frame for each function")
     ok(frames["main"][2] == "100%" and abs(float(frames["plugin_first"][2][:-1]) - 100 * 5000 / 5560) < 0.01,
        "a frame is as wide as its share", frames)
     same(browser.run("return performance.getEntriesByType('resource').map(r => r.name).filter(n => !n.startsWith('data:'))"),

@@ -70,15 +70,15 @@ def compile_c(output, *args, compiler=None):
     return output
 
 
-def build_subject(d):
-    """The program that writes snapshots of itself, and its two plugins."""
-    main, cxx = os.path.join(d, "main.o"), os.path.join(d, "cxx.o")
-    compile_c(main, "-g", "-O2", "-c", os.path.join(HERE, "subject.c"))
-    compile_c(cxx, "-g", "-O2", "-c", os.path.join(HERE, "subject_cxx.cc"), compiler=CXX)
-    compile_c(os.path.join(d, "subject"), main, cxx, compiler=CXX)
+def build_subject(d, cc=None, cxx=None):
+    """The program that writes snapshots of itself, and its two plugins; the linker is C++'s."""
+    main, cxx_o = os.path.join(d, "main.o"), os.path.join(d, "cxx.o")
+    compile_c(main, "-g", "-O2", "-c", os.path.join(HERE, "subject.c"), compiler=cc)
+    compile_c(cxx_o, "-g", "-O2", "-c", os.path.join(HERE, "subject_cxx.cc"), compiler=cxx or CXX)
+    compile_c(os.path.join(d, "subject"), "-g", "-O2", main, cxx_o, compiler=cxx or CXX)
     for plugin, name in (("first.so", "plugin_first"), ("other.so", "plugin_other")):
         compile_c(os.path.join(d, plugin), "-g", "-O2", "-shared", "-fPIC", "-DNAME=" + name,
-                  os.path.join(HERE, "subject_plugin.c"))
+                  os.path.join(HERE, "subject_plugin.c"), compiler=cc)
     return os.path.join(d, "subject")
 
 

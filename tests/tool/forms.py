@@ -34,7 +34,8 @@ def stack_of(**wanted):
 same(stack_of(kind="direct", bytes=200), ["leak_plain", "main"], "a plain function")
 same(stack_of(kind="indirect"), ["inner_inline", "outer_inline", "leak_inlined", "main"],
      "inlined functions are frames")
-same(stack_of(kind="possible"), ["shop::shelf<long>::put(unsigned int (*)())", "cxx_caller", "main"],
+same(stack_of(kind="possible"), ["shop::shelf<long>::put(unsigned int (*)())", "shop::stock(unsigned int (*)())",
+                                  "shop::sell(unsigned int (*)())", "cxx_caller", "main"],
      "names of C++ are demangled")
 same(stack_of(bytes=5000), ["plugin_first", "plugin_call", "from_plugin", "main"],
      "a plugin that was unloaded")
@@ -62,6 +63,35 @@ ok(any(m["path"] == subject and re.fullmatch("[0-9a-f]{40}", m["build_id"]) and 
    any(m["path"].endswith("first.so") and not m["loaded"] for m in report["modules"]),
    "modules, loaded and unloaded", report["modules"])
 same(report["history"][1], {"uptime_ms": 2500, "used_bytes": 20000, "rss_bytes": 1500000}, "history")
+
+# ---- other compilers: no .debug_aranges, or for some units alone; inlined from other units ----
+
+
+def frames_by_kind(path):
+    """What is known of each frame of each leak."""
+    return sorted([r["kind"], r["bytes"], [[f["function"], f["file"] and os.path.basename(f["file"]),
+                                            f["line"], f["inlined"]] for f in r["frames"]]]
+                  for r in leaks("--show=lost", path))
+
+
+wanted = frames_by_kind(snap)
+ok(wanted and all(f[1] and f[2] for row in wanted for f in row[2]), "every frame has a file and a line", wanted)
+lld = ["-flto", "-fuse-ld=lld", "-Qunused-arguments"]
+for name, cc, cxx in (("clang", ["clang"], ["clang++"]),
+                      ("clang, DWARF 4", ["clang", "-gdwarf-4"], ["clang++", "-gdwarf-4"]),
+                      ("clang -flto", ["clang", *lld], ["clang++", *lld]),
+                      ("gcc -flto", ["gcc", "-flto"], ["g++", "-flto"]),
+                      ("C by gcc, C++ by clang", ["gcc"], ["clang++"]),
+                      ("C by clang, C++ by gcc", ["clang"], ["g++"])):
+    programs = [cc[0], cxx[0]] + ["ld.lld"] * (cc[1:] == lld)
+    missing = [program for program in programs if not shutil.which(program)]
+    name += ": the same names, files, lines and inlined frames"
+    if missing:
+        skip(name, missing[0] + " is not installed")
+        continue
+    other = directory()
+    build_subject(other, cc, cxx)
+    same(frames_by_kind(take_snapshot(other, "a.snap")), wanted, name)
 
 # ---- without DWARF, without symbols, without the file ----
 

@@ -146,7 +146,7 @@ static int put_module(struct dl_phdr_info *info, size_t size, void *arg)
 }
 
 /* Calls capture() from a plugin, and unloads it if told to. */
-static unsigned from_plugin(char *path, int unload)
+static __attribute__((noinline)) unsigned from_plugin(char *path, int unload)
 {
 	void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	unsigned (*call)(unsigned (*)(void)) =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A function of a class template, for the names of C++.
+// A function of a class template, for the names of C++; one inlined into another in a namespace.
 namespace shop {
 template <typename T> struct shelf {
 	T count = 0;
@@ -10,14 +10,28 @@ template <typename T> struct shelf {
 		return id;
 	}
 };
-} // namespace shop
 
-shop::shelf<long> the_shelf;
+shelf<long> the_shelf;
 
-extern "C" unsigned cxx_caller(unsigned (*capture)(void));
-extern "C" unsigned cxx_caller(unsigned (*capture)(void))
+inline __attribute__((always_inline)) unsigned stock(unsigned (*capture)(void))
 {
 	unsigned id = the_shelf.put(capture);
 	the_shelf.count++;
+	return id;
+}
+
+__attribute__((noinline)) unsigned sell(unsigned (*capture)(void))
+{
+	unsigned id = stock(capture);
+	the_shelf.count++;
+	return id;
+}
+} // namespace shop
+
+extern "C" unsigned cxx_caller(unsigned (*capture)(void));
+extern "C" __attribute__((noinline)) unsigned cxx_caller(unsigned (*capture)(void))
+{
+	unsigned id = shop::sell(capture);
+	shop::the_shelf.count++;
 	return id;
 }
