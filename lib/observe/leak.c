@@ -37,6 +37,8 @@
 #include "tune/tune.h"
 
 #define STACK_BYTES	(256ul << 10)
+/* What the kernel sends to who writes: into a pipe that nobody reads, or past a limit. */
+#define SENT_TO_WRITERS	(1ull << (SIGPIPE - 1) | 1ull << (SIGXFSZ - 1))
 #define PATIENCE_MS	10000u	/* for a report under way */
 
 const char *const leak_kind_names[NR_LEAK_KINDS] = {
@@ -292,6 +294,7 @@ bool leak_report(const char *reason, const char *detail, const struct reporter *
 		 bool write, struct leak_counts *counts)
 {
 	uint64_t blocked = os_block_signals();
+	uint64_t pending = os_pending_signals();
 	bool done = false;
 	struct work *w;
 
@@ -312,6 +315,8 @@ bool leak_report(const char *reason, const char *detail, const struct reporter *
 	scratch_free_all();
 	WRITE_ONCE(owner, 0);
 	lock_unlock_word(&observe_lock);
+	/* That a report could not be written is nothing to die of. */
+	os_drop_signals(SENT_TO_WRITERS & ~pending);
 	os_set_blocked(blocked);
 	return done;
 }

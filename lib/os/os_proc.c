@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,6 +22,7 @@
 #define RESTORER	0x04000000ul	/* SA_RESTORER of the kernel */
 #define ALL_SIGNALS	(~0ull)
 #define TCB_COPY	112		/* head of a control block: canary, pointer guard */
+#define WRITE_PATIENCE_S	10		/* for a full pipe that does not block */
 #define PTHREAD_ROOM	4096u		/* struct pthread, above the thread pointer */
 
 long os_clone(unsigned long flags, void *stack, uint32_t *ctid, void *tls, void (*fn)(void *),
@@ -67,6 +69,19 @@ long os_pread(int fd, void *buf, size_t len, uint64_t offset)
 	return raw_syscall(SYS_pread64, fd, buf, len, offset);
 }
 
+/* Descriptors that do not block are the program's affair; a reader who sleeps is not waited for. */
+static bool wait_writable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	struct timespec limit = { WRITE_PATIENCE_S, 0 };
+	long n;
+
+	do
+		n = raw_syscall6(SYS_ppoll, (long)&p, 1, (long)&limit, 0, 0, 0);
+	while (n == -EINTR);
+	return n > 0;
+}
+
 int os_write_all(int fd, const void *buf, size_t len)
 {
 	const char *p = buf;
@@ -74,7 +89,7 @@ int os_write_all(int fd, const void *buf, size_t len)
 	while (len) {
 		long n = raw_syscall(SYS_write, fd, p, len, 0);
 
-		if (n == -EINTR)
+		if (n == -EINTR || (n == -EAGAIN && wait_writable(fd)))
 			continue;
 		if (n <= 0)
 			return n ? (int)n : -EIO;
@@ -311,6 +326,22 @@ void os_unblock_signal(int sig)
 	uint64_t mask = 1ull << (sig - 1);
 
 	raw_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &mask, NULL, sizeof(mask));
+}
+
+uint64_t os_pending_signals(void)
+{
+	uint64_t set = 0;
+
+	raw_syscall(SYS_rt_sigpending, &set, sizeof(set), 0, 0);
+	return set;
+}
+
+void os_drop_signals(uint64_t set)
+{
+	struct timespec now = { 0, 0 };
+
+	while (set && raw_syscall(SYS_rt_sigtimedwait, &set, NULL, &now, sizeof(set)) > 0)
+		;
 }
 
 int os_signal_info(int tid, int sig, void *info)

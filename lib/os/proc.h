@@ -95,6 +95,9 @@ int os_sigaction(int sig, const struct os_sigaction *act, struct os_sigaction *o
 uint64_t os_block_signals(void);
 void os_set_blocked(uint64_t mask);
 void os_unblock_signal(int sig);
+/* Which are pending and blocked, bit sig - 1; take such away without a handler. */
+uint64_t os_pending_signals(void);
+void os_drop_signals(uint64_t set);
 /* Send @sig to one thread: with @value, or as if with @info. */
 int os_signal_value(int tid, int sig, void *value);
 int os_signal_info(int tid, int sig, void *info);

@@ -366,6 +366,18 @@ def an_output_that_is_full(rig):
     need(len(own_lines(err)) == 1 and "/dev/full" in err, f"stderr: {err}")
 
 
+@test("stderr", "leak_output")
+def a_report_that_nobody_reads_or_has_room_for(rig, where):
+    script = {
+        "stderr": '(STELE_CONF=leak=exit LD_PRELOAD="$2" "$1" leaks; echo $? >&3) 2>&1 >&- | :',
+        "leak_output": 'ulimit -f 0; STELE_CONF=leak=exit,leak_output=/proc/self/fd/4 '
+                       'LD_PRELOAD="$2" "$1" leaks >&- 4>report; echo $? >&3',
+    }[where]
+    out, _ = rig.command(0, "bash", "-c", "exec 3>&1; " + script, "bash",
+                         rig.programs / "exercise", rig.lib)
+    need(out == "7\n", f"status {out}")
+
+
 @test()
 def leaks_give_the_status_that_is_asked_for(rig):
     rig.run("leak=exit,leak_exit_code=23", "exercise", "leaks", 0, status=23)
