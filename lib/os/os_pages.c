@@ -4,12 +4,15 @@
  * exist, or fetch it from a file, or fault behind the file's end.
  *
  * Linux 6.7 and later answer for whole ranges (PAGEMAP_SCAN); before, a word per
- * page is read from /proc/self/pagemap.
+ * page is read from /proc/self/pagemap. A process that has changed its user may
+ * open neither: mincore() knows which pages of anonymous mappings are there,
+ * but not those in swap. So with anything in swap every page may be there.
  */
 #include "os/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "os/syscall.h"
@@ -34,11 +37,27 @@ struct scan_region {
 #define MAP_FILE_PAGE	(1ull << 61)
 
 #define REGIONS		64u
+#define CORE_PAGES	4096u
+#define OS_PAGES_CORE	(-4096)	/* no descriptor and no error: mincore() is asked */
 #define WORDS		256u
+
+/* Is none of the process's memory in swap? */
+static bool nothing_swapped(void)
+{
+	char text[2048];
+	const char *at = os_read_task(os_tid(), "status", text, sizeof(text)) > 0 ?
+				 strstr(text, "\nVmSwap:") : NULL;
+
+	for (at = at ? at + 8 : ""; *at == ' ' || *at == '\t'; at++)
+		;
+	return at[0] == '0' && at[1] == ' ';
+}
 
 int os_pages_open(void)
 {
-	return os_open_read("/proc/thread-self/pagemap");
+	int fd = os_open_read("/proc/thread-self/pagemap");
+
+	return fd < 0 && nothing_swapped() ? OS_PAGES_CORE : fd;
 }
 
 static long scan(int fd, uintptr_t *at, uintptr_t end, bool anonymous, struct os_range *out,
@@ -99,11 +118,42 @@ static size_t by_words(int fd, uintptr_t *at, uintptr_t end, bool anonymous, str
 	return n;
 }
 
+/* False: no answer for the range. */
+static bool by_core(uintptr_t *at, uintptr_t end, struct os_range *out, size_t max, size_t *n)
+{
+	size_t page = os_page_size();
+	unsigned char core[CORE_PAGES];
+
+	for (*n = 0; *at < end;) {
+		size_t pages = MIN((end - *at + page - 1) / page, CORE_PAGES);
+
+		if (raw_syscall(SYS_mincore, *at, pages * page, core, 0))
+			return *n;
+		for (size_t i = 0; i < pages; i++, *at += page) {
+			if (!(core[i] & 1))
+				continue;
+			if (*n && out[*n - 1].end == *at)
+				out[*n - 1].end += page;
+			else if (*n < max)
+				out[(*n)++] = (struct os_range){ *at, *at + page };
+			else
+				return true;
+		}
+	}
+	return true;
+}
+
 size_t os_pages(int fd, uintptr_t *at, uintptr_t end, bool anonymous, struct os_range *out,
 		size_t max)
 {
 	static bool no_scan;
 
+	if (fd == OS_PAGES_CORE) {
+		size_t n;
+
+		if (by_core(at, end, out, max, &n))
+			return n;
+	}
 	if (fd < 0) {
 		out[0] = (struct os_range){ *at, end };
 		*at = end;
