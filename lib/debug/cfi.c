@@ -204,10 +204,15 @@ static void recall(struct run *r)
 		*r->row = r->saved[--r->nr_saved];
 }
 
+/* Bad tables may overflow it: what comes out is then checked like any other. */
+static int64_t factored(const struct run *r, uint64_t n)
+{
+	return (int64_t)(n * (uint64_t)r->cie->data_align);
+}
+
 static void extended(struct run *r, unsigned op)
 {
 	struct cfi_cursor *c = &r->c;
-	int64_t factor = r->cie->data_align;
 	uint64_t reg;
 
 	switch (op) {
@@ -218,23 +223,23 @@ static void extended(struct run *r, unsigned op)
 	case CFA_ADVANCE4: advance(r, cfi_u(c, 4)); break;
 	case CFA_OFFSET_EXT:
 		reg = cfi_uleb(c);
-		set_reg(r, reg, CFI_OFFSET, (int64_t)cfi_uleb(c) * factor);
+		set_reg(r, reg, CFI_OFFSET, factored(r, cfi_uleb(c)));
 		break;
 	case CFA_OFFSET_EXT_SF:
 		reg = cfi_uleb(c);
-		set_reg(r, reg, CFI_OFFSET, cfi_sleb(c) * factor);
+		set_reg(r, reg, CFI_OFFSET, factored(r, (uint64_t)cfi_sleb(c)));
 		break;
 	case CFA_NEGATIVE_OFFSET:
 		reg = cfi_uleb(c);
-		set_reg(r, reg, CFI_OFFSET, -(int64_t)cfi_uleb(c) * factor);
+		set_reg(r, reg, CFI_OFFSET, factored(r, -cfi_uleb(c)));
 		break;
 	case CFA_VAL_OFFSET:
 		reg = cfi_uleb(c);
-		set_reg(r, reg, CFI_VAL_OFFSET, (int64_t)cfi_uleb(c) * factor);
+		set_reg(r, reg, CFI_VAL_OFFSET, factored(r, cfi_uleb(c)));
 		break;
 	case CFA_VAL_OFFSET_SF:
 		reg = cfi_uleb(c);
-		set_reg(r, reg, CFI_VAL_OFFSET, cfi_sleb(c) * factor);
+		set_reg(r, reg, CFI_VAL_OFFSET, factored(r, (uint64_t)cfi_sleb(c)));
 		break;
 	case CFA_REGISTER:
 		reg = cfi_uleb(c);
@@ -259,11 +264,11 @@ static void extended(struct run *r, unsigned op)
 		break;
 	case CFA_DEF_CFA_SF:
 		reg = cfi_uleb(c);
-		set_cfa(r, reg, cfi_sleb(c) * factor);
+		set_cfa(r, reg, factored(r, (uint64_t)cfi_sleb(c)));
 		break;
 	case CFA_DEF_CFA_REGISTER: set_cfa(r, cfi_uleb(c), r->row->cfa_off); break;
 	case CFA_DEF_CFA_OFFSET: set_cfa(r, r->row->cfa_reg, (int64_t)cfi_uleb(c)); break;
-	case CFA_DEF_CFA_OFFSET_SF: set_cfa(r, r->row->cfa_reg, cfi_sleb(c) * factor); break;
+	case CFA_DEF_CFA_OFFSET_SF: set_cfa(r, r->row->cfa_reg, factored(r, (uint64_t)cfi_sleb(c))); break;
 	case CFA_DEF_CFA_EXPR:
 		r->row->cfa_is_expr = true;
 		r->row->cfa_off = (int32_t)expression(r);
@@ -285,7 +290,7 @@ static bool run_to_pc(struct run *r, const uint8_t *code, const uint8_t *end)
 		switch (op >> 6) {
 		case CFA_ADVANCE: advance(r, low); break;
 		case CFA_OFFSET:
-			set_reg(r, low, CFI_OFFSET, (int64_t)cfi_uleb(c) * r->cie->data_align);
+			set_reg(r, low, CFI_OFFSET, factored(r, cfi_uleb(c)));
 			break;
 		case CFA_RESTORE: restore_reg(r, low); break;
 		default: extended(r, low);
