@@ -38,6 +38,7 @@
 #define NAP_US		50u
 
 struct kmem_cache kmem_caches[NR_CLASSES];
+static unsigned classes_end = NR_SIZE_CLASSES + 1;	/* caches_lock to write; never falls */
 struct lock caches_lock = LOCK_INIT(RANK_CACHES);
 
 /* The bitmap must fit in the descriptors behind the first. */
@@ -119,7 +120,8 @@ void slab_init(void)
 
 struct kmem_cache *cache_next(struct kmem_cache *c)
 {
-	while (++c < &kmem_caches[CLASS_LARGE]) {
+	/* Behind the last one that was ever open, the table is untouched memory. */
+	while (++c < &kmem_caches[READ_ONCE(classes_end)]) {
 		if (load_acquire(&c->size))
 			return c;
 	}
@@ -182,6 +184,7 @@ struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves,
 		fmt_print(c->name, sizeof(c->name), "%s", name);
 		c->ops = ops;
 		c->owner = owner;
+		WRITE_ONCE(classes_end, MAX(classes_end, c->class + 1u));
 		store_release(&c->size, (uint32_t)size);
 		if (sheaves)
 			percpu_open_class(c->class);
