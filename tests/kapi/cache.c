@@ -320,9 +320,9 @@ static void many(void)
 }
 
 /* It says "no" without an errno value. */
-static int refuse(void *obj, void *data, stele_gfp_t gfp)
+static int refuse(void *object, void *data, stele_gfp_t gfp)
 {
-	(void)obj;
+	(void)object;
 	(void)gfp;
 	return *(int *)data;
 }
