@@ -79,7 +79,7 @@ struct eval {
 	bool bad;
 };
 
-static void push(struct eval *e, int64_t v)
+static void push_value(struct eval *e, int64_t v)
 {
 	if (e->n == STACK_MAX)
 		e->bad = true;
@@ -138,7 +138,7 @@ static void load(struct eval *e, size_t bytes)
 	if (!bytes || bytes > 8 || !e->m->load(e->m, addr, &v))
 		e->bad = true;
 	else
-		push(e, bytes == 8 ? (int64_t)v : (int64_t)(v & ((1ull << 8 * bytes) - 1)));
+		push_value(e, bytes == 8 ? (int64_t)v : (int64_t)(v & ((1ull << 8 * bytes) - 1)));
 }
 
 static void push_reg(struct eval *e, uint64_t reg)
@@ -148,7 +148,7 @@ static void push_reg(struct eval *e, uint64_t reg)
 
 	if (reg >= CFI_NR_REGS || !e->m->reg(e->m, (unsigned)reg, &v))
 		e->bad = true;
-	push(e, (int64_t)v + off);
+	push_value(e, (int64_t)v + off);
 }
 
 static void jump(struct eval *e, bool taken)
@@ -168,10 +168,10 @@ static void reorder(struct eval *e, enum op op)
 	int64_t v;
 
 	switch (op) {
-	case OP_DUP: push(e, *at(e, 0)); break;
+	case OP_DUP: push_value(e, *at(e, 0)); break;
 	case OP_DROP: pop(e); break;
-	case OP_OVER: push(e, *at(e, 1)); break;
-	case OP_PICK: push(e, *at(e, (int)cfi_u(&e->c, 1))); break;
+	case OP_OVER: push_value(e, *at(e, 1)); break;
+	case OP_PICK: push_value(e, *at(e, (int)cfi_u(&e->c, 1))); break;
 	case OP_SWAP:
 		v = *at(e, 0);
 		*at(e, 0) = *at(e, 1);
@@ -192,20 +192,20 @@ static void step(struct eval *e)
 	int64_t b;
 
 	switch (op) {
-	case OP_LIT0 ... OP_LIT31: push(e, op - OP_LIT0); break;
+	case OP_LIT0 ... OP_LIT31: push_value(e, op - OP_LIT0); break;
 	case OP_BREG0 ... OP_BREG31: push_reg(e, op - OP_BREG0); break;
 	case OP_BREGX: push_reg(e, cfi_uleb(&e->c)); break;
 	case OP_ADDR:
-	case OP_CONST8U: push(e, (int64_t)cfi_u(&e->c, 8)); break;
-	case OP_CONST1U: push(e, (int64_t)cfi_u(&e->c, 1)); break;
-	case OP_CONST1S: push(e, cfi_s(&e->c, 1)); break;
-	case OP_CONST2U: push(e, (int64_t)cfi_u(&e->c, 2)); break;
-	case OP_CONST2S: push(e, cfi_s(&e->c, 2)); break;
-	case OP_CONST4U: push(e, (int64_t)cfi_u(&e->c, 4)); break;
-	case OP_CONST4S: push(e, cfi_s(&e->c, 4)); break;
-	case OP_CONST8S: push(e, cfi_s(&e->c, 8)); break;
-	case OP_CONSTU: push(e, (int64_t)cfi_uleb(&e->c)); break;
-	case OP_CONSTS: push(e, cfi_sleb(&e->c)); break;
+	case OP_CONST8U: push_value(e, (int64_t)cfi_u(&e->c, 8)); break;
+	case OP_CONST1U: push_value(e, (int64_t)cfi_u(&e->c, 1)); break;
+	case OP_CONST1S: push_value(e, cfi_s(&e->c, 1)); break;
+	case OP_CONST2U: push_value(e, (int64_t)cfi_u(&e->c, 2)); break;
+	case OP_CONST2S: push_value(e, cfi_s(&e->c, 2)); break;
+	case OP_CONST4U: push_value(e, (int64_t)cfi_u(&e->c, 4)); break;
+	case OP_CONST4S: push_value(e, cfi_s(&e->c, 4)); break;
+	case OP_CONST8S: push_value(e, cfi_s(&e->c, 8)); break;
+	case OP_CONSTU: push_value(e, (int64_t)cfi_uleb(&e->c)); break;
+	case OP_CONSTS: push_value(e, cfi_sleb(&e->c)); break;
 	case OP_DEREF: load(e, 8); break;
 	case OP_DEREF_SIZE: load(e, (size_t)cfi_u(&e->c, 1)); break;
 	case OP_DUP ... OP_ROT: reorder(e, op); break;
@@ -238,7 +238,7 @@ bool cfi_eval(struct cfi_machine *m, const uint8_t *expr, const uintptr_t *initi
 	e.start = e.c.p;
 	e.c.end = e.c.p + len;
 	if (initial)
-		push(&e, (int64_t)*initial);
+		push_value(&e, (int64_t)*initial);
 	for (int i = 0; e.c.p < e.c.end && !e.bad && !e.c.bad; i++) {
 		if (i == STEPS_MAX)
 			return false;

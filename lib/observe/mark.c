@@ -76,7 +76,7 @@ const struct leader *mark_leader(uint32_t id)
 	return VEC_AT(&m.leaders, struct leader, id);
 }
 
-static void push(struct vec *v, const struct block *b, uint32_t mark)
+static void push_block(struct vec *v, const struct block *b, uint32_t mark)
 {
 	struct gray *g = VEC_ADD(v, struct gray);
 
@@ -164,23 +164,23 @@ static void judge(uintptr_t word, uintptr_t at, struct block *block)
 			return;
 		if (is_start(word, &b)) {
 			b.rec->mark = pass_on(MARK_REACHABLE, &b, at);
-			push(&m.gray, &b, b.rec->mark);
+			push_block(&m.gray, &b, b.rec->mark);
 		} else if (!mark) {
 			b.rec->mark = pass_on(MARK_SEED, &b, at);
-			push(&m.seeds, &b, 0);
+			push_block(&m.seeds, &b, 0);
 		}
 		return;
 	case MAYBE:
 		if (mark_state(mark) > MARK_SEED)
 			return;
 		b.rec->mark = pass_on(MARK_POSSIBLE, &b, at);
-		push(&m.gray, &b, b.rec->mark);
+		push_block(&m.gray, &b, b.rec->mark);
 		return;
 	case PASS:
 	case LOSE:
 		if (mark_state(mark) == (m.phase == PASS ? MARK_NONE : MARK_PASSED)) {
 			b.rec->mark = m.mark;
-			push(&m.gray, &b, m.mark);
+			push_block(&m.gray, &b, m.mark);
 		}
 		return;
 	}
@@ -336,7 +336,7 @@ void mark_held(uintptr_t addr, enum root_kind kind, uint32_t who, uintptr_t at, 
 	m.who = who;
 	b.rec->mark = pass_on(MARK_REACHABLE, &b, at);
 	if (scan)
-		push(&m.gray, &b, b.rec->mark);
+		push_block(&m.gray, &b, b.rec->mark);
 }
 
 static bool pass(const struct block *b, void *arg __unused_arg)
@@ -352,7 +352,7 @@ static bool pass(const struct block *b, void *arg __unused_arg)
 	}
 	*l = (struct leader){ (uintptr_t)b->addr, b->rec->stack, b->rec, b->size };
 	b->rec->mark = MARK_PASSED | (uint32_t)(m.leaders.count - 1) << 3;
-	push(&m.gray, b, b->rec->mark);
+	push_block(&m.gray, b, b->rec->mark);
 	scan_gray();
 	return !m.no_memory;
 }
@@ -365,7 +365,7 @@ static void choose(size_t i)
 	if (mark_state(l->rec->mark) != MARK_PASSED)
 		return;
 	l->rec->mark = MARK_LOST | (uint32_t)i << 3;
-	push(&m.gray, &b, l->rec->mark);
+	push_block(&m.gray, &b, l->rec->mark);
 	scan_gray();
 }
 
@@ -385,7 +385,7 @@ bool mark_finish(void)
 		if (!block_find((void *)s->addr, &b) || mark_state(b.rec->mark) != MARK_SEED)
 			continue;
 		b.rec->mark = (b.rec->mark & ~7u) | MARK_POSSIBLE;
-		push(&m.gray, &b, b.rec->mark);
+		push_block(&m.gray, &b, b.rec->mark);
 		scan_gray();
 	}
 	m.phase = PASS;

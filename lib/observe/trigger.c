@@ -219,11 +219,20 @@ static __noinline void finish(int status, uintptr_t frame)
 		exit((int)tune.leak_exit_code);
 }
 
+#ifdef __GLIBC__
 static void at_exit(int status, void *arg __unused_arg)
 {
 	scrub();
 	finish(status, (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *));
 }
+#else
+/* Without the status nobody can tell a failure from what leak_exit_code= may replace. */
+static void at_exit(void)
+{
+	scrub();
+	finish(EXIT_FAILURE, (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *));
+}
+#endif
 
 static void at_quick(void)
 {
@@ -236,7 +245,11 @@ void leak_start(void)
 	at_the_end = track_sampling || tune.leak == LEAK_EXIT;
 	home = os_pid();
 	leak_names_read();
+#ifdef __GLIBC__
 	on_exit(at_exit, NULL);
+#else
+	atexit(at_exit);
+#endif
 	at_quick_exit(at_quick);
 	catch_start(at_the_end);
 	helper_start();

@@ -14,6 +14,7 @@
 #include "os/proc.h"
 
 extern struct r_debug _r_debug __weak_ref;
+extern ElfW(Dyn) _DYNAMIC[] __hidden;
 
 #define HIDDEN_VERSION	0x8000
 

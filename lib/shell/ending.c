@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "observe/catch.h"
 #include "observe/trigger.h"
@@ -103,6 +105,8 @@ __public int fexecve(int fd, char *const argv[], char *const envp[])
 	return next ? next(fd, argv, envp) : missing();
 }
 
+/* Not every libc has it. */
+int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags);
 __public int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
 {
 	int (*next)(int, const char *, char *const[], char *const[], int) =

@@ -65,6 +65,7 @@ __public handler_t bsd_signal(int sig, handler_t handler)
 	return signal(sig, handler);
 }
 
+handler_t ssignal(int sig, handler_t handler);
 __public handler_t ssignal(int sig, handler_t handler)
 {
 	return signal(sig, handler);
