@@ -16,6 +16,9 @@
 #include "os/proc.h"
 #include "shell/shell.h"
 
+/* Elsewhere there is no way to libc's own: see os/os_symbol.c. */
+#ifdef __GLIBC__
+
 /* libc's function of this name, looked up once. */
 #define NEXT(type, name) \
 	__extension__({ \
@@ -166,3 +169,5 @@ __public int execle(const char *path, const char *arg, ...)
 	va_end(ap);
 	return execve(path, argv, envp);
 }
+
+#endif

@@ -11,6 +11,9 @@
 #include "os/proc.h"
 #include "shell/shell.h"
 
+/* Elsewhere there is no way to libc's own: see os/os_symbol.c. */
+#ifdef __GLIBC__
+
 typedef void (*handler_t)(int);
 
 __public int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
@@ -93,3 +96,5 @@ __public handler_t sigset(int sig, handler_t handler)
 		catch_default(sig);
 	return result;
 }
+
+#endif

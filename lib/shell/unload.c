@@ -7,6 +7,9 @@
 #include "os/proc.h"
 #include "shell/shell.h"
 
+/* Elsewhere there is no way to libc's own: see os/os_symbol.c. */
+#ifdef __GLIBC__
+
 int dlclose(void *handle);
 __public int dlclose(void *handle)
 {
@@ -27,3 +30,5 @@ __public int dlclose(void *handle)
 	module_after_unload();
 	return err;
 }
+
+#endif
