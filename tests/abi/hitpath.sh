@@ -21,7 +21,7 @@ result() {
 objdump=objdump
 case $(od -An -tu2 -j18 -N2 "$lib" | tr -d ' ') in
 62)
-	malloc_limit=20 free_limit=22
+	malloc_limit=20 free_limit=22 wrong_cache=2
 	leaves='^(call|jmp|push|pop)'
 	locked='^(lock|xchg|mfence|cmpxchg)'
 	loads='(%rdi'
@@ -29,7 +29,7 @@ case $(od -An -tu2 -j18 -N2 "$lib" | tr -d ' ') in
 	;;
 183)
 	[ "$(uname -m)" = aarch64 ] || objdump=aarch64-linux-gnu-objdump
-	malloc_limit=27 free_limit=31
+	malloc_limit=27 free_limit=31 wrong_cache=3
 	leaves='^(bl|blr|br|b)[[:space:]]|sp[],]'
 	locked='^(ld[a-z]*x|st[a-z]*x|lda|stl|cas|swp|ldadd|dmb|dsb)'
 	loads='ld.*\[x0'
@@ -72,7 +72,7 @@ done
 # Objects of the program's caches: as malloc's, and a compare more to know the cache of what is freed.
 for f in stele_kmem_cache_alloc stele_kmem_cache_free; do
 	limit=$malloc_limit
-	[ $f = stele_kmem_cache_free ] && limit=$((free_limit + 2))
+	[ $f = stele_kmem_cache_free ] && limit=$((free_limit + wrong_cache))
 	code=$(hit $f)
 	n=$(printf '%s\n' "$code" | grep -c .)
 	[ "$n" -gt 10 ] && [ "$n" -le "$limit" ]
