@@ -25,34 +25,36 @@ uint64_t cfi_u_slow(struct cfi_cursor *c, size_t bytes)
 	return v;
 }
 
-uint64_t cfi_uleb_slow(struct cfi_cursor *c)
+/* The bits of a LEB128 number; *@shift: how many, *@last: the byte that ends it. */
+static uint64_t leb(struct cfi_cursor *c, unsigned *shift, uint8_t *last)
 {
 	uint64_t v = 0;
-	unsigned shift = 0;
-	uint8_t byte;
 
+	*shift = 0;
 	do {
-		byte = (uint8_t)cfi_u(c, 1);
-		if (shift < 64)
-			v |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-	} while (byte & 0x80);
+		*last = (uint8_t)cfi_u(c, 1);
+		if (*shift < 64)
+			v |= (uint64_t)(*last & 0x7f) << *shift;
+		*shift += 7;
+	} while (*last & 0x80);
 	return v;
+}
+
+uint64_t cfi_uleb_slow(struct cfi_cursor *c)
+{
+	unsigned shift;
+	uint8_t last;
+
+	return leb(c, &shift, &last);
 }
 
 int64_t cfi_sleb(struct cfi_cursor *c)
 {
-	uint64_t v = 0;
-	unsigned shift = 0;
-	uint8_t byte;
+	unsigned shift;
+	uint8_t last;
+	uint64_t v = leb(c, &shift, &last);
 
-	do {
-		byte = (uint8_t)cfi_u(c, 1);
-		if (shift < 64)
-			v |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-	} while (byte & 0x80);
-	if (shift < 64 && byte & 0x40)
+	if (shift < 64 && last & 0x40)
 		v |= ~0ull << shift;
 	return (int64_t)v;
 }
