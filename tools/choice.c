@@ -127,7 +127,7 @@ static const struct argp_child form_children[] = {
 	{ 0 },
 };
 
-const struct argp choice_argp = {
+static const struct argp choice_argp = {
 	.options = form_options,
 	.parser = parse_form,
 	.children = form_children,
@@ -142,3 +142,8 @@ const struct form *choice_form(const struct choice *choice)
 		form = form_of_file(choice->output, &suffix);
 	return form ? form : &forms[FORM_text];
 }
+
+const struct argp_child choice_children[] = {
+	{ &choice_argp, 0, NULL, 0 },
+	{ 0 },
+};

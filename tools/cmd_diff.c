@@ -45,18 +45,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &choice_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	.parser = parse,
 	.args_doc = "BEFORE AFTER",
 	.doc = "Report what grew between two snapshots, by stack: everything in use, or the kinds "
 	       "of leaks "
 	       "that --show names. Forms: text, json, html, folded.",
-	.children = children,
+	.children = choice_children,
 };
 
 static struct report *read_report(struct symbols *symbols, const char *file, struct filter *filter)

@@ -46,11 +46,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static const struct argp_child children[] = {
-	{ &choice_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
@@ -58,7 +53,7 @@ static const struct argp argp = {
 	.doc = "Ask a running process for its leaks, or report those of a snapshot. The process "
 	       "must have been "
 	       "started with leak=on or leak=exit in STELE_CONF, as stele run does.",
-	.children = children,
+	.children = choice_children,
 };
 
 /* A name that is a number, and not that of a file. */

@@ -30,18 +30,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_child children[] = {
-	{ &choice_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	.parser = parse,
 	.args_doc = "FILE...",
 	.doc = "Report what snapshots say. Of several snapshots of one process the last counts; "
 	       "several "
 	       "processes are reported one after another, or side by side where the form allows.",
-	.children = children,
+	.children = choice_children,
 };
 
 int report_files(struct choice *choice, char **files, size_t n)

@@ -132,11 +132,6 @@ static const struct argp_option options[] = {
 	{ 0 },
 };
 
-static const struct argp_child children[] = {
-	{ &choice_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
@@ -145,7 +140,7 @@ static const struct argp argp = {
 	       "error, or in the file that -o names. Without a known suffix that gets the snapshot "
 	       "itself. "
 	       "Child processes are reported too. The exit status is the program's.",
-	.children = children,
+	.children = choice_children,
 };
 
 static void add(char **settings, const char *name, const char *value)

@@ -23,7 +23,7 @@ struct choice {
 };
 
 /* The options for it. */
-extern const struct argp choice_argp;
+extern const struct argp_child choice_children[];
 
 /* The form that was named, or that the file's name asks for, else text. */
 const struct form *choice_form(const struct choice *choice);
