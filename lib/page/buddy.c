@@ -100,11 +100,11 @@ static void count(struct section *s, size_t page, size_t npages, bool freed)
 	size_t touched = bits_count(s->touched, page, page + npages);
 
 	if (freed) {
-		s->zone->free += npages;
-		s->zone->free_touched += touched;
+		ADD_ONCE(s->zone->free, npages);
+		ADD_ONCE(s->zone->free_touched, touched);
 	} else {
-		s->zone->free -= npages;
-		s->zone->free_touched -= touched;
+		ADD_ONCE(s->zone->free, -npages);
+		ADD_ONCE(s->zone->free_touched, -touched);
 		s->zone->low_touched = MIN(s->zone->low_touched, s->zone->free_touched);
 	}
 }

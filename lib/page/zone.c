@@ -183,7 +183,8 @@ void zone_set_present(struct zone *z, pfn_t start, pfn_t end)
 		struct section *s = section_of(p);
 		pfn_t stop = MIN(end, s->base + SECTION_PAGES);
 
-		s->zone->present += bits_set_range(s->present, p - s->base, stop - s->base);
+		ADD_ONCE(s->zone->present,
+			 bits_set_range(s->present, p - s->base, stop - s->base));
 		/* A section where break and chunk meet may be the other zone's. */
 		s->zone->max_present = MAX(s->zone->max_present, s->zone->present);
 		p = stop;
@@ -208,7 +209,8 @@ void zone_drop_present(pfn_t start, pfn_t end)
 		struct section *s = section_of(p);
 		pfn_t stop = MIN(end, s->base + SECTION_PAGES);
 
-		s->zone->present -= bits_clear_range(s->present, p - s->base, stop - s->base);
+		ADD_ONCE(s->zone->present,
+			 -bits_clear_range(s->present, p - s->base, stop - s->base));
 		bits_clear_range(s->touched, p - s->base, stop - s->base);
 		thp_forget(s, p - s->base, stop - s->base);
 		p = stop;

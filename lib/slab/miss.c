@@ -25,7 +25,7 @@ static void spill(struct kmem_cache *c, void *const *objs, size_t n)
 		return;
 	slab_free(c, objs, n);
 	WRITE_ONCE(c->freed, READ_ONCE(c->freed) + n * c->size);
-	if (unlikely(c->freed >= SLAB_RECLAIM_STEP) && c->class <= NR_SIZE_CLASSES)
+	if (unlikely(READ_ONCE(c->freed) >= SLAB_RECLAIM_STEP) && c->class <= NR_SIZE_CLASSES)
 		slab_reclaim(c);
 }
 
