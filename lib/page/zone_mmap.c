@@ -21,13 +21,25 @@
 #define CHUNK_MAX	(64ul << 20 >> PAGE_SHIFT)
 
 /* The most that tables for @npages anywhere can take. */
-static size_t tables_bound(size_t npages)
+static size_t tables_most(size_t npages)
 {
 	size_t subs = npages / SUB_PAGES + 2, secs = npages / SECTION_PAGES + 2;
 
 	return 1 + subs * MEMMAP_PAGES +
 	       secs * (CLASSMAP_PAGES + LEAF_PAGES +
 		       (sizeof(struct section) + PAGE_SIZE - 1) / PAGE_SIZE);
+}
+
+/* The same for a chunk that has @npages beside them: the tables are described too. */
+static size_t tables_bound(size_t npages)
+{
+	size_t bound = 0, most;
+
+	/* What rounds the chunk to system pages lies in it as well. */
+	npages += os_page_size() >> PAGE_SHIFT;
+	while ((most = tables_most(npages + bound)) > bound)
+		bound = most;
+	return bound;
 }
 
 static int map_chunk(const struct zone *z, size_t len, void **addr)

@@ -355,6 +355,24 @@ END_TEST
 START_TEST(becomes_stuck_64k) { becomes_stuck(65536); }
 END_TEST
 
+/* A chunk describes its tables too, wherever it lies, and still holds the run. */
+START_TEST(chunks_hold_their_tables)
+{
+	static const size_t runs[] = { 16400, 32200, 32640, 32700, 65300 };
+
+	boot(4096);
+	fake_break(MIB, 0);
+	for (size_t i = 0; i < 60; i++) {
+		size_t off = i * 512 * MIB + i / ARRAY_SIZE(runs) * 83 * PAGE_SIZE;
+
+		fake_map_area(FAKE_MIDDLE, FAKE_SPAN - off);
+		get(runs[i % ARRAY_SIZE(runs)]);
+		ck_assert_uint_eq(m->nr_grow, i + 1);
+	}
+	zones_hold();
+}
+END_TEST
+
 /* Chunks, side by side, merge as any pages do. */
 START_TEST(chunks_merge)
 {
@@ -485,8 +503,9 @@ int main(void)
 		fewer_calls_while_dynamic, trim_small, trim_over_carves, trim_over_sections,
 		trim_16k, trim_64k, trim_many_carves, trim_pads, foreign_between,
 		foreign_every_growth, foreign_race, break_stolen, stuck_break,
-		becomes_stuck_4k, becomes_stuck_16k, becomes_stuck_64k, chunks_merge,
-		zones_share_section, trim_refused, random_4k, random_16k, random_64k,
+		becomes_stuck_4k, becomes_stuck_16k, becomes_stuck_64k,
+		chunks_hold_their_tables, chunks_merge, zones_share_section, trim_refused,
+		random_4k, random_16k, random_64k,
 	};
 
 	return unit_run("zone", tests, ARRAY_SIZE(tests));
