@@ -20,6 +20,14 @@
 #define __noinline	__attribute__((noinline))
 #define __force_inline	inline __attribute__((always_inline))
 #define __cacheline	__attribute__((aligned(64)))
+/*
+ * What every process runs and writes at its start lies together, in as few pages as can be:
+ * code in front of all other, variables among the initialised ones, whose page is the
+ * process's own from the first.
+ */
+#define __init		__attribute__((section(".text.startup")))
+#define __exit		__attribute__((section(".text.exit")))
+#define __initdata	__attribute__((section(".data")))
 #define __unused_arg	__attribute__((unused))
 #define __weak_ref	__attribute__((weak))
 #define __printf_like(f, a) __attribute__((format(printf, f, a)))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/fmt.h"
 
-void (*fmt_symbol)(char *buf, size_t size, const void *ip);
+void (*fmt_symbol)(char *buf, size_t size, const void *ip) __initdata;
 
 struct out {
 	char *p, *end;

@@ -18,8 +18,6 @@
 
 #include "life/init.h"
 
-#include <pthread.h>
-
 #include "debug/capture.h"
 #include "base/fmt.h"
 #include "life/fork.h"
@@ -38,10 +36,10 @@
 #include "slab/tracked.h"
 #include "tune/tune.h"
 
-bool life_ready;
+bool life_ready __initdata;
 
 static struct lock init_lock = LOCK_INIT(RANK_INIT);
-static bool environment_read;
+static bool environment_read __initdata;
 
 /* Defined by a program that is built with a sanitizer. */
 extern void __asan_init(void) __weak_ref;
@@ -51,14 +49,14 @@ extern void __msan_init(void) __weak_ref;
 /* Holds its own address, once ld.so has relocated us. */
 static void *volatile relocated = (void *)&relocated;
 
-static void read_environment(char **envp)
+static __init void read_environment(char **envp)
 {
 	if (environment_read || !envp)
 		return;
 	environment_read = true;
 	if (sizeof(CONF_FILE) > 1)
 		tune_read_file(CONF_FILE);
-	if (!os_secure())
+	if (tune_is_told(envp) && !os_secure())
 		tune_read_environment(envp);
 }
 
@@ -132,7 +130,7 @@ __cold_path bool life_init(void)
  * The program may close fd 2 before it ends, or put a file of its own there:
  * a report that was asked for goes to the stderr it was started with.
  */
-static void keep_stderr(void)
+static __cold_path void keep_stderr(void)
 {
 	int fd = os_dup(2);
 
@@ -140,24 +138,26 @@ static void keep_stderr(void)
 		report_fd = fd;
 }
 
-static __attribute__((constructor)) void life_start(void)
+/* What a program that starts many others pays each time: see tests/hard/startup.sh. */
+static __init __attribute__((constructor)) void life_start(void)
 {
 	/* A program that never allocates pays for nothing more than this. */
 	if (relocated == &relocated)
 		read_environment(os_environ());
 	if (tune.stats == STATS_EXIT || tune.leak != LEAK_OFF || tune.profile)
 		keep_stderr();
-	kswapd_init();
+	if (tune.kswapd || tune.psi)
+		kswapd_init();
 	/* Who tracks wants it from the first block on, and to be told of the end. */
 	if ((tune.leak != LEAK_OFF || tune.profile) && life_init()) {
 		capture_load();
 		leak_start();
 	}
-	pthread_atfork(fork_prepare, fork_parent, fork_child);
+	os_at_fork(fork_prepare, fork_parent, fork_child);
 }
 
 /* After the program's own exit handlers, which may still allocate. */
-static __attribute__((destructor)) void life_end(void)
+static __exit __attribute__((destructor)) void life_end(void)
 {
 	if (tune.stats == STATS_EXIT)
 		stats_print();

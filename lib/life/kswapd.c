@@ -137,8 +137,6 @@ static void wake(void)
 
 void kswapd_init(void)
 {
-	if (!tune.kswapd && !tune.psi)
-		return;
 	owner = os_pid();
 	if (tune.psi)
 		open_psi();

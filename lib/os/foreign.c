@@ -3,7 +3,7 @@
 
 #include "os/os.h"
 
-bool foreign_all;
+bool foreign_all __initdata;
 
 extern void *__libc_malloc(size_t) __weak_ref;
 extern void *__libc_calloc(size_t, size_t) __weak_ref;

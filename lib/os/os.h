@@ -126,6 +126,8 @@ const char *os_program(void);
 
 /* The environment, also before libc has set environ. NULL: not known yet. */
 char **os_environ(void);
+/* As pthread_atfork(), which is a function of its own in each library that calls it. */
+void os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 bool os_secure(void);
 
 _Noreturn void os_abort(void);

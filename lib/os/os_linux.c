@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,10 +30,16 @@
 /* What ld.so left: the address of argc. Known before environ is. */
 extern void *__libc_stack_end __weak_ref;
 extern char __libc_single_threaded __weak_ref;
+#if defined(__GLIBC__)
+/* What the pthread_atfork() of libc_nonshared.a is, which lies behind all of our code. */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+			     void *dso);
+extern void *__dso_handle __hidden;
+#endif
 
 size_t os_page_size(void)
 {
-	static size_t size;
+	static size_t size __initdata;
 
 	if (unlikely(!size)) {
 		size_t s = (size_t)os_auxv(AT_PAGESZ);
@@ -189,7 +196,7 @@ int os_fence(int cpu)
 static struct {
 	bool asked;
 	unsigned ids, cpus;
-} cpu;
+} cpu __initdata;
 
 static void ask_cpus(void)
 {
@@ -345,7 +352,7 @@ const char *os_program(void)
 	return base ? base : "";
 }
 
-char **os_environ(void)
+__init char **os_environ(void)
 {
 	if (environ)
 		return environ;
@@ -355,6 +362,15 @@ char **os_environ(void)
 		return (char **)__libc_stack_end + 1 + argc + 1;
 	}
 	return NULL;
+}
+
+__init void os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+#if defined(__GLIBC__)
+	__register_atfork(prepare, parent, child, &__dso_handle);
+#else
+	pthread_atfork(prepare, parent, child);
+#endif
 }
 
 bool os_secure(void)

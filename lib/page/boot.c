@@ -5,7 +5,7 @@
 #define BOOT_ALIGN	16u
 
 /* Each block has its size in the 16 bytes before it. Allocated by fetch-add. */
-static char arena[BOOT_BYTES] __attribute__((aligned(4096)));
+static char arena[BOOT_BYTES] __attribute__((aligned(BOOT_ALIGN)));
 static size_t used;
 
 void *boot_alloc(size_t size, size_t align)

@@ -3,7 +3,7 @@
 
 #include "tune/tune.h"
 
-static size_t used;	/* atomic */
+static size_t used __initdata;	/* atomic */
 
 bool limit_is_set(void)
 {

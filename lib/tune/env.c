@@ -44,7 +44,7 @@ static void read_glibc_tunables(const char *s)
 		if (!name)
 			continue;
 		for (int id = 0; id < NR_TUNABLES; id++) {
-			const char *v = tunables[id].glibc ? after(name, tunables[id].glibc) : NULL;
+			const char *v = tunables[id].glibc[0] ? after(name, tunables[id].glibc) : NULL;
 
 			if (v && *v == '=')
 				tune_set_text((enum tune_id)id, v + 1, ":", TUNE_GLIBC);
@@ -149,12 +149,29 @@ void tune_read_file(const char *path)
 	read_list(text, TUNE_FILE);
 }
 
+/*
+ * Told by three letters, which are in the code: most programs are told nothing, and shall
+ * not map the pages of the table for that.
+ */
+__init bool tune_is_told(char **envp)
+{
+	for (; *envp; envp++) {
+		const char *s = *envp;
+
+		if ((s[0] == 'S' && s[1] == 'T' && s[2] == 'E') ||
+		    (s[0] == 'M' && s[1] == 'A' && s[2] == 'L') ||
+		    (s[0] == 'G' && s[1] == 'L' && s[2] == 'I'))
+			return true;
+	}
+	return false;
+}
+
 void tune_read_environment(char **envp)
 {
 	const char *s;
 
 	for (int id = 0; id < NR_TUNABLES; id++) {
-		if (tunables[id].env && (s = find_env(envp, tunables[id].env)))
+		if (tunables[id].env[0] && (s = find_env(envp, tunables[id].env)))
 			tune_set_text((enum tune_id)id, s, "", TUNE_ENVIRONMENT);
 	}
 	if ((s = find_env(envp, "GLIBC_TUNABLES")))

@@ -41,13 +41,14 @@ enum unwind_choice { UNWIND_AUTO, UNWIND_FP, UNWIND_LIBUNWIND, UNWIND_NONE };
 enum scan_choice { SCAN_ON, SCAN_OFF };
 enum free_stacks_choice { FREE_STACKS_OFF, FREE_STACKS_ON };
 
+/* Texts rather than pointers to them: nothing here is to be relocated at every start. */
 struct tunable {
-	const char *name;
 	enum tune_type type;
-	uint64_t min, max;
 	int mallopt;			/* 0: none */
-	const char *env, *glibc;	/* NULL: none */
-	const char *help;
+	uint64_t min, max;
+	char name[18];
+	char env[24], glibc[18];	/* empty: none */
+	char help[100];
 };
 
 extern const struct tunable tunables[NR_TUNABLES];
@@ -82,6 +83,8 @@ int tune_mallopt(int param, int value);
  * which overrules it. What cannot be opened is not there.
  */
 void tune_read_file(const char *path);
+/* Does the environment hold any of what the next one reads? (Or something very like it.) */
+bool tune_is_told(char **envp);
 /*
  * Read MALLOC_*_, GLIBC_TUNABLES and STELE_CONF, in this order; then print what
  * STELE_CONF=help and confirm ask for.

@@ -21,7 +21,10 @@ START_TEST(table)
 	for (int id = 0; id < NR_TUNABLES; id++) {
 		const struct tunable *t = &tunables[id];
 
-		ck_assert(t->name && *t->name && t->help && *t->help);
+		ck_assert(t->name[0] && t->help[0]);
+		/* Too long a text would have been cut where it is kept. */
+		ck_assert(!t->name[sizeof(t->name) - 1] && !t->help[sizeof(t->help) - 1]);
+		ck_assert(!t->env[sizeof(t->env) - 1] && !t->glibc[sizeof(t->glibc) - 1]);
 		ck_assert_uint_le(t->min, t->max);
 		ck_assert(tune_value((enum tune_id)id) >= t->min);
 		ck_assert(tune_value((enum tune_id)id) <= t->max);
@@ -36,6 +39,22 @@ START_TEST(table)
 	ck_assert(tune_is_dynamic());
 	ck_assert_uint_eq(tune.mmap_threshold, 128 << 10);
 	ck_assert_uint_eq(tune.mmap_max, 65536);
+}
+END_TEST
+
+/* Whoever is told nothing must not be sent to the table; whoever is told must. */
+START_TEST(told)
+{
+	char mail[] = "MAIL=x", shell[] = "SHELL=x", conf[] = "STELE_CONF=x";
+	char glibc[] = "GLIBC_TUNABLES=x", name[32];
+
+	ck_assert(!tune_is_told((char *[]){ mail, shell, NULL }));
+	ck_assert(tune_is_told((char *[]){ mail, conf, NULL }));
+	ck_assert(tune_is_told((char *[]){ glibc, mail, NULL }));
+	for (int id = 0; id < NR_TUNABLES; id++) {
+		snprintf(name, sizeof(name), "%s=1", tunables[id].env);
+		ck_assert(!tunables[id].env[0] || tune_is_told((char *[]){ name, NULL }));
+	}
 }
 END_TEST
 
@@ -364,7 +383,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		table, good_numbers, bad_numbers, bad_long, ranges, choices,
+		table, told, good_numbers, bad_numbers, bad_long, ranges, choices,
 		env_names, env_near_misses, glibc_tunables, glibc_tunables_bad,
 		conf, conf_unknown, conf_help, conf_confirm, conf_file, conf_file_missing,
 		conf_file_long, precedence, mallopt_values,
