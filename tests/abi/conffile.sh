@@ -22,13 +22,13 @@ result() {
 
 echo "1..4"
 objects=$(find "$build/lib" -path '*/.libs/libstele_la-*.o' ! -name '*-init.o')
-core=$build/lib/.libs/libstelecore.a
+core=$build/lib/.libs/libstelecore.a last=$build/lib/.libs/libstelelast.a
 sed "s|^#define CONF_FILE .*|#define CONF_FILE \"$dir/stele.conf\"|" "$build/config.h" >"$dir/config.h"
 # shellcheck disable=SC2086 # a list of words
 "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -O2 -fPIC -fvisibility=hidden -ftls-model=initial-exec \
 	-fno-strict-aliasing -fno-builtin-malloc -I"$dir" -I"$source/lib" -I"$source/include" \
 	-shared -o "$dir/libconf.so" -Wl,-Bsymbolic -Wl,-z,initfirst \
-	"$source/lib/life/init.c" $objects -Wl,--whole-archive "$core" -Wl,--no-whole-archive \
+	"$source/lib/life/init.c" $objects -Wl,--whole-archive "$core" "$last" -Wl,--no-whole-archive \
 	2>"$dir/err"
 result $? "the library links with a file's name in it"
 
