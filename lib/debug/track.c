@@ -9,7 +9,7 @@
 #include "os/os.h"
 #include "tune/tune.h"
 
-bool track_on, track_sampling, track_any;
+bool track_on __initdata, track_sampling __initdata, track_any __initdata;
 
 static uint64_t began;
 

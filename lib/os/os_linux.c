@@ -390,7 +390,7 @@ void os_abort(void)
 
 bool os_single_threaded(void)
 {
-	return &__libc_single_threaded && __libc_single_threaded && !os_thread_any();
+	return &__libc_single_threaded && __libc_single_threaded && !READ_ONCE(os_thread_any);
 }
 
 const char *os_single_flag(void)

@@ -21,18 +21,13 @@
 #define THREAD_FLAGS	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | \
 			 CLONE_SYSVSEM | CLONE_SETTLS)
 
-static bool any;	/* this process has such a thread */
+bool os_thread_any __initdata;
 
 /* Of the latest: more than there are at a time. */
 static struct {
 	uintptr_t low, high;
 } stacks[4];
 static uint32_t nr_stacks;
-
-bool os_thread_any(void)
-{
-	return READ_ONCE(any);
-}
 
 bool os_thread_is_own(void)
 {
@@ -47,7 +42,7 @@ bool os_thread_is_own(void)
 
 void os_thread_fork_child(void)
 {
-	WRITE_ONCE(any, false);
+	WRITE_ONCE(os_thread_any, false);
 }
 
 /*
@@ -168,7 +163,7 @@ int os_thread_start(struct os_thread *t, const char *name, void (*fn)(void))
 	stacks[i % ARRAY_SIZE(stacks)].low = (uintptr_t)t->stack;
 	stacks[i % ARRAY_SIZE(stacks)].high = (uintptr_t)t->stack + sizeof(t->stack);
 	/* From here on the flags of locked slots must be atomic. */
-	WRITE_ONCE(any, true);
+	WRITE_ONCE(os_thread_any, true);
 	raw_syscall(SYS_rt_sigprocmask, SIG_BLOCK, &all, &before, sizeof(all));
 	ret = bare_clone(THREAD_FLAGS, (void *)ALIGN_DOWN((uintptr_t)s, 16), tp, s);
 	raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof(before));

@@ -37,7 +37,7 @@ int os_thread_start(struct os_thread *t, const char *name, void (*fn)(void));
 void os_thread_fork_child(void);
 /* Is the caller such a thread, or has the process one? */
 bool os_thread_is_own(void);
-bool os_thread_any(void);
+extern bool os_thread_any;
 
 void os_sleep(uint64_t milliseconds);
 

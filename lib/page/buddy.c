@@ -46,6 +46,11 @@ static inline bool block_is_free(struct section *s, unsigned order, size_t i)
 	return bits_test(order_map(s, order), i);
 }
 
+static inline struct zone_group *group_of(const struct section *s)
+{
+	return &zone_groups[s->index / 64][s->zone->id];
+}
+
 static void block_insert(struct section *s, unsigned order, size_t i)
 {
 	struct zone *z = s->zone;
@@ -55,7 +60,7 @@ static void block_insert(struct section *s, unsigned order, size_t i)
 	bits_set(order_map(s, order), i);
 	bits_set(s->level[order], w);
 	s->top[order] |= 1ull << (w / 64);
-	bits_set(z->avail[order], s->index);
+	group_of(s)->avail[order] |= 1ull << s->index % 64;
 	bits_set(z->avail_top[order], s->index / 64);
 	z->nr_blocks[order]++;
 }
@@ -77,8 +82,8 @@ static void block_remove(struct section *s, unsigned order, size_t i)
 	s->top[order] &= ~(1ull << (w / 64));
 	if (s->top[order])
 		return;
-	bits_clear(z->avail[order], s->index);
-	if (!z->avail[order][s->index / 64])
+	group_of(s)->avail[order] &= ~(1ull << s->index % 64);
+	if (!group_of(s)->avail[order])
 		bits_clear(z->avail_top[order], s->index / 64);
 }
 
@@ -135,8 +140,9 @@ static struct section *lowest_section(struct zone *z, unsigned order)
 	for (size_t t = 0; t < ARRAY_SIZE(z->avail_top[0]); t++) {
 		if (z->avail_top[order][t]) {
 			size_t w = t * 64 + bit_first(z->avail_top[order][t]);
+			const struct zone_group *g = &zone_groups[w][z->id];
 
-			return z->sections[w * 64 + bit_first(z->avail[order][w])];
+			return g->sections[bit_first(g->avail[order])];
 		}
 	}
 	return NULL;
@@ -215,7 +221,7 @@ pfn_t buddy_alloc_run(struct zone *z, size_t npages)
 	unsigned tries = 0;
 
 	for (size_t k = 0; k < z->nr_sections; k++) {
-		struct section *s = z->sections[k];
+		struct section *s = *zone_section(z, k);
 		size_t page = 0, run;
 
 		while ((page = next_block(s, order, page)) < SECTION_PAGES) {
@@ -262,7 +268,7 @@ pfn_t buddy_alloc_contig(struct zone *z, size_t npages, size_t align)
 	if (z->nr_blocks[MAX_ORDER] < want)
 		return 0;
 	for (size_t k = 0; k < z->nr_sections; k++) {
-		struct section *s = z->sections[k];
+		struct section *s = *zone_section(z, k);
 
 		if (!s->top[MAX_ORDER])
 			continue;
@@ -328,7 +334,7 @@ bool buddy_prev(struct zone *z, unsigned order, size_t *pos, pfn_t *start, unsig
 	size_t k = MIN((*pos + SECTION_PAGES - 1) / SECTION_PAGES, (size_t)z->nr_sections);
 
 	while (k-- > 0) {
-		struct section *s = z->sections[k];
+		struct section *s = *zone_section(z, k);
 		size_t page = MIN(*pos - k * SECTION_PAGES, SECTION_PAGES);
 		size_t at = block_below(s, order, page, found);
 

@@ -27,7 +27,7 @@ static struct attr attrs[2];
 static uint64_t dice;			/* throws so far */
 static uint32_t nth_threads;		/* with an order for one request */
 
-bool fault_armed, fault_malloc;
+bool fault_armed __initdata, fault_malloc __initdata;
 __thread struct task current_task;
 
 static void update(void)

@@ -43,7 +43,7 @@ struct zone;
 struct section {
 	pfn_t base;
 	struct zone *zone;
-	uint32_t index;			/* in zone->sections[] */
+	uint32_t index;			/* in its zone: see zone_section() */
 	uint8_t *classmap;		/* one byte per page; written by a run's owner */
 	struct page *memmap[NR_SUBS];	/* NULL: the subsection is not ours */
 

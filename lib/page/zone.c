@@ -25,14 +25,18 @@
 
 #define SECTION_STRUCT_PAGES	((sizeof(struct section) + PAGE_SIZE - 1) / PAGE_SIZE)
 
-struct zone zones[NR_ZONES];
+struct zone zones[NR_ZONES] __initdata = {
+	[ZONE_MMAP] = { .id = ZONE_MMAP },
+	[ZONE_DMA32] = { .id = ZONE_DMA32 },
+};
+struct zone_group zone_groups[MAX_SECTIONS / 64][NR_ZONES];
 struct lock zone_lock = LOCK_INIT(RANK_ZONE);
 
 const char *zone_name(const struct zone *z)
 {
 	static const char *const names[NR_ZONES] = { "BRK", "MMAP", "DMA32" };
 
-	return names[z - zones];
+	return names[z->id];
 }
 
 static bool is_windowed(const struct zone *z)
@@ -114,9 +118,11 @@ static void window_grow(struct zone *z, struct bump *b, size_t need, pfn_t start
 			map[i] = window.map[i];
 	}
 	window_set_map(map, need);
-	for (size_t i = 0; i < z->nr_sections; i++)
-		z->sections[i]->classmap = map + (z->sections[i]->base -
-						  (window.base >> PAGE_SHIFT));
+	for (size_t i = 0; i < z->nr_sections; i++) {
+		struct section *s = *zone_section(z, i);
+
+		s->classmap = map + (s->base - (window.base >> PAGE_SHIFT));
+	}
 	lock_release(&reserve_lock);
 }
 
@@ -133,7 +139,7 @@ static struct section *section_add(struct zone *z, struct bump *b, pfn_t base, b
 	s->index = z->nr_sections;
 	s->classmap = is_windowed(z) ? window.map + (base - (window.base >> PAGE_SHIFT)) :
 				       bump_take(b, CLASSMAP_PAGES);
-	z->sections[z->nr_sections++] = s;
+	*zone_section(z, z->nr_sections++) = s;
 	section_publish(s);
 	return s;
 }

@@ -36,13 +36,10 @@ static_assert(sizeof(struct carve) <= sizeof(((struct page *)0)->words), "fits")
 
 /* Protected by zone_lock throughout; counters may be read without. */
 struct zone {
+	uint32_t id;			/* enum zone_id; constant */
 	uint32_t nr_sections;
-	struct section *sections[MAX_SECTIONS];	/* ZONE_BRK: by address */
-
-	/* Which sections have a free block of an order, with a summary. */
-	uint64_t avail[NR_ORDERS][MAX_SECTIONS / 64];
+	/* Summary of zone_group.avail. */
 	uint64_t avail_top[NR_ORDERS][MAX_SECTIONS / 64 / 64];
-
 	size_t nr_blocks[NR_ORDERS];	/* free blocks */
 	size_t present;			/* pages in the zone, tables included */
 	size_t free;			/* pages in the buddy */
@@ -66,6 +63,23 @@ struct zone {
 enum zone_id { ZONE_BRK, ZONE_MMAP, ZONE_DMA32, NR_ZONES };
 
 extern struct zone zones[NR_ZONES];
+
+/*
+ * Sections of a zone, 64 at a time, and which of them have a free block of an order. Those
+ * that a small process needs lie together, whatever its zones: one page.
+ */
+struct zone_group {
+	uint64_t avail[NR_ORDERS];
+	struct section *sections[64];	/* ZONE_BRK: by address */
+};
+
+extern struct zone_group zone_groups[MAX_SECTIONS / 64][NR_ZONES];
+
+static inline struct section **zone_section(const struct zone *z, size_t i)
+{
+	return &zone_groups[i / 64][z->id].sections[i % 64];
+}
+
 extern struct lock zone_lock;
 
 const char *zone_name(const struct zone *z);

@@ -209,10 +209,10 @@ static void drop_carve(struct zone *z, const struct carve *gone)
 	/* The carve's own header may lie in the tables that it holds. */
 	struct carve copy = *gone, *c = &copy;
 
-	while (z->nr_sections && in_carve(c, z->sections[z->nr_sections - 1]))
-		section_unpublish(z->sections[--z->nr_sections]);
+	while (z->nr_sections && in_carve(c, *zone_section(z, z->nr_sections - 1)))
+		section_unpublish(*zone_section(z, --z->nr_sections));
 	for (size_t i = z->nr_sections; i-- > 0;) {
-		struct section *s = z->sections[i];
+		struct section *s = *zone_section(z, i);
 
 		if (s->base + SECTION_PAGES <= c->start)
 			break;

@@ -172,7 +172,7 @@ static bool walk_zones(run_fn *fn, void *arg)
 {
 	for (unsigned z = 0; z < NR_ZONES; z++) {
 		for (size_t i = 0; i < zones[z].nr_sections; i++) {
-			if (!walk_section(zones[z].sections[i], fn, arg))
+			if (!walk_section(*zone_section(&zones[z], i), fn, arg))
 				return false;
 		}
 	}
@@ -455,7 +455,7 @@ void blocks_ranges(void (*fn)(uintptr_t start, uintptr_t end, void *arg), void *
 
 	for (unsigned z = 0; z < NR_ZONES; z++) {
 		for (size_t i = 0; i < zones[z].nr_sections; i++)
-			section_ranges(zones[z].sections[i], &r);
+			section_ranges(*zone_section(&zones[z], i), &r);
 	}
 	vmalloc_walk(mapped_range, &r);
 }

@@ -45,7 +45,7 @@ static struct {
 } table;
 
 struct lock budget_lock = LOCK_INIT(RANK_BUDGET);
-bool budget_active;
+bool budget_active __initdata;
 
 static struct stele_budget *unused_budgets;
 static struct kmem_cache *small[NR_SIZE_CLASSES + 1];	/* by kmalloc's class */

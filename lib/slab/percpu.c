@@ -17,7 +17,7 @@
  *    go to the barn. Then put the regions back.
  *
  *	hit.region[n]	what sequences see; regions_lock to write
- *	owned[n]	the region of n; set once, under regions_lock
+ *	regions.owned[n] the region of n; set once, under regions_lock
  *
  * Locking: regions_lock for the tables. Lock order: see os/lock.h.
  */
@@ -37,17 +37,21 @@
 
 #define TRIES		3	/* of an aborted sequence */
 
-static struct region empty_region;
-static struct region *owned[MAX_CPU_IDS];
-static unsigned nr_numbers;		/* entries of both tables in use */
+/* Next to each other: one page, where there are few CPUs. */
+static struct {
+	struct region empty;
+	struct region *owned[MAX_CPU_IDS];
+} regions __cacheline;
+
+static unsigned nr_numbers __initdata;	/* entries of both tables in use */
 
 static struct lock regions_lock = LOCK_INIT(RANK_PERCPU);
 
-static bool by_rseq;			/* constant after percpu_init */
-static bool by_mm_cid;			/* ditto: the hit path may be open */
-static bool own_area;			/* ditto: threads register with us */
-static uint32_t vfork_depth;		/* hit_lock: vfork children alive */
-static int owner;			/* pid of the process whose memory this is */
+static bool by_rseq __initdata;		/* constant after percpu_init */
+static bool by_mm_cid __initdata;	/* ditto: the hit path may be open */
+static bool own_area __initdata;	/* ditto: threads register with us */
+static uint32_t vfork_depth __initdata;	/* hit_lock: vfork children alive */
+static int owner __initdata;		/* pid of the process whose memory this is */
 
 /* May this process use sequences? Sets hit.area and hit.number if so. */
 static bool find_rseq(void)
@@ -88,7 +92,7 @@ void percpu_init(void)
 	if (by_rseq) {
 		nr_numbers = os_cpu_ids();
 		for (unsigned i = 0; i < nr_numbers; i++)
-			hit.region[i] = &empty_region;
+			hit.region[i] = &regions.empty;
 		/* What the hit paths find must be there for all who see them open. */
 		if (!os_single_threaded())
 			os_fence(-1);
@@ -151,11 +155,11 @@ static __cold_path bool open_region(long n)
 	bool opened = false;
 
 	lock_acquire(&regions_lock);
-	if (!owned[n]) {
-		owned[n] = region_create();
-		if (owned[n]) {
+	if (!regions.owned[n]) {
+		regions.owned[n] = region_create();
+		if (regions.owned[n]) {
 			/* Whoever sees the pointer must see what it points to. */
-			store_release(&hit.region[n], owned[n]);
+			store_release(&hit.region[n], regions.owned[n]);
 			opened = true;
 		}
 	}
@@ -271,8 +275,8 @@ bool percpu_grow(unsigned class)
 	if (n < 0)
 		return slot_grow(class);
 	r = READ_ONCE(hit.region[n]);
-	if (r == &empty_region)
-		return !READ_ONCE(owned[n]) && open_region(n);
+	if (r == &regions.empty)
+		return !READ_ONCE(regions.owned[n]) && open_region(n);
 	begin = READ_ONCE(r->sheaf[class].begin);
 	/* Who moved it was interrupted between the two steps. */
 	if (READ_ONCE(r->end[class]) < begin)
@@ -294,7 +298,7 @@ static bool stop_all(void)
 	int err;
 
 	for (unsigned i = 0; i < nr_numbers; i++)
-		store_release(&hit.region[i], &empty_region);
+		store_release(&hit.region[i], &regions.empty);
 	err = os_fence(-1);
 	/* A fork child may have lost the announcement. */
 	if (err && !os_fence_init())
@@ -305,8 +309,8 @@ static bool stop_all(void)
 static void start_all(void)
 {
 	for (unsigned i = 0; i < nr_numbers; i++) {
-		if (owned[i])
-			store_release(&hit.region[i], owned[i]);
+		if (regions.owned[i])
+			store_release(&hit.region[i], regions.owned[i]);
 	}
 }
 
@@ -332,8 +336,8 @@ void percpu_open_class(unsigned class)
 	slot_open_class(class);
 	lock_acquire(&regions_lock);
 	for (unsigned i = 0; i < nr_numbers; i++) {
-		if (owned[i])
-			region_open_class(owned[i], class);
+		if (regions.owned[i])
+			region_open_class(regions.owned[i], class);
 	}
 	lock_release(&regions_lock);
 }
@@ -347,9 +351,9 @@ void percpu_close_class(unsigned class)
 	/* What cannot be stopped keeps its objects, and with them the cache. */
 	if (stop_all()) {
 		for (unsigned i = 0; i < nr_numbers; i++) {
-			if (owned[i]) {
-				drain_sheaf(owned[i], &kmem_caches[class]);
-				region_close_class(owned[i], class);
+			if (regions.owned[i]) {
+				drain_sheaf(regions.owned[i], &kmem_caches[class]);
+				region_close_class(regions.owned[i], class);
 			}
 		}
 	}
@@ -365,8 +369,8 @@ void percpu_drain(void)
 	lock_acquire(&regions_lock);
 	if (stop_all()) {
 		for (unsigned i = 0; i < nr_numbers; i++) {
-			if (owned[i])
-				drain_region(owned[i]);
+			if (regions.owned[i])
+				drain_region(regions.owned[i]);
 		}
 	}
 	start_all();
@@ -378,7 +382,7 @@ size_t percpu_count(unsigned class)
 	size_t n = slot_count(class);
 
 	for (unsigned i = 0; i < nr_numbers; i++) {
-		struct region *r = READ_ONCE(owned[i]);
+		struct region *r = READ_ONCE(regions.owned[i]);
 
 		if (r)
 			n += (READ_ONCE(r->sheaf[class].top) -
@@ -393,7 +397,7 @@ struct percpu_stats percpu_stats(void)
 
 	slot_stats(&st);
 	for (unsigned i = 0; i < nr_numbers; i++)
-		st.regions += READ_ONCE(owned[i]) != NULL;
+		st.regions += READ_ONCE(regions.owned[i]) != NULL;
 	return st;
 }
 
@@ -430,7 +434,7 @@ void percpu_fork_done(bool child)
 {
 	/* What could not be stopped cannot be trusted in the copy: leave it. */
 	if (child && by_rseq && !stopped_for_fork)
-		memset(owned, 0, nr_numbers * sizeof(owned[0]));
+		memset(regions.owned, 0, nr_numbers * sizeof(regions.owned[0]));
 	start_all();
 	lock_after_fork(&regions_lock, child);
 	slot_fork_done();

@@ -117,7 +117,7 @@ int vfork_end(long ret);
 #define SMALL_SLOTS	16u	/* capacity a sheaf begins with */
 
 /* Layout, constant after percpu_init. */
-extern uint32_t sheaf_small[NR_CLASSES], sheaf_full[NR_CLASSES];
+extern uint32_t sheaf_small[NR_SHEAF_CLASSES + 1], sheaf_full[NR_SHEAF_CLASSES + 1];
 void region_set_layout(void);
 struct region *region_create(void);
 /* Begin a sheaf of the class unless it has, or have none. Only where nobody uses it. */

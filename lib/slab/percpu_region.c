@@ -6,9 +6,9 @@
 #include "base/bits.h"
 #include "slab/percpu.h"
 
-uint32_t sheaf_small[NR_CLASSES], sheaf_full[NR_CLASSES];
+uint32_t sheaf_small[NR_SHEAF_CLASSES + 1] __initdata, sheaf_full[NR_SHEAF_CLASSES + 1] __initdata;
 
-static uint32_t region_bytes;
+static uint32_t region_bytes __initdata;
 
 void region_set_layout(void)
 {
@@ -35,6 +35,8 @@ struct region *region_create(void)
 
 	if (!r)
 		return NULL;
+	/* A fresh page is mapped once if it is written first, and twice if it is read. */
+	WRITE_ONCE(r->end[CLASS_NONE], 0);
 	for_each_cache(c)
 		region_open_class(r, c->class);
 	return r;
@@ -53,10 +55,11 @@ static void set_sheaf(struct region *r, unsigned class, uint32_t off)
 
 void region_open_class(struct region *r, unsigned class)
 {
-	uint32_t off = sheaf_small[class];
+	uint32_t off;
 
 	if (!sheaf_limit(class) || r->sheaf[class].begin)
 		return;
+	off = sheaf_small[class];
 	set_sheaf(r, class, off);
 	store_release(&r->end[class],
 		      off + MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(class)));

@@ -32,7 +32,7 @@ struct slot {
 } __cacheline;
 
 static struct slot slots[MAX_SLOTS];
-static unsigned slot_mask;		/* number of slots, a power of two, less one */
+static unsigned slot_mask __initdata;		/* number of slots, a power of two, less one */
 
 /*
  * libc's word that there is one thread; 0 until it is asked, where it has none, and while

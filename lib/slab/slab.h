@@ -98,10 +98,6 @@ struct kmem_cache {
 	const struct cache_ops *ops;	/* NULL: nothing to be done */
 	void *owner;			/* whoever opened it knows */
 
-	/* caches_lock. */
-	uint32_t pins;			/* threads that may have some of it in hand */
-	bool closing;			/* nobody new pins it */
-
 	/* Slab lists: list_lock. */
 	struct lock list_lock __cacheline;
 	uint32_t bucket_mask;		/* bit b: partial[b] is not empty */
@@ -116,8 +112,14 @@ struct kmem_cache {
 	struct list partial[NR_BUCKETS];
 	struct list empty;
 
+	/* caches_lock. */
+	uint32_t pins;			/* threads that may have some of it in hand */
+	bool closing;			/* nobody new pins it */
+
 	struct barn barn __cacheline;
 };
+/* Every process writes kmalloc's 40. */
+static_assert(sizeof(struct kmem_cache) <= 6 * 64, "no page more than need be");
 
 /*
  * The records of a tracked cache's objects: in the last word of the last

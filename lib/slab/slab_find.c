@@ -53,7 +53,7 @@ size_t slab_find_out(struct kmem_cache *c, void **objs, size_t max)
 	lock_acquire(&zone_lock);
 	for (unsigned z = 0; z < NR_ZONES; z++) {
 		for (size_t k = 0; k < zones[z].nr_sections; k++)
-			in_section(&f, zones[z].sections[k]);
+			in_section(&f, *zone_section(&zones[z], k));
 	}
 	lock_release(&zone_lock);
 	lock_release(&c->list_lock);

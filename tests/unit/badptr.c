@@ -107,7 +107,7 @@ START_TEST(tables)
 	unit_boot();
 	kfree(kmalloc(100));
 	dies(call_free, page_of(zones[ZONE_BRK].end - 1), "not a block", "zone BRK");
-	dies(call_realloc, zones[ZONE_BRK].sections[0], "not a block", "zone BRK");
+	dies(call_realloc, *zone_section(&zones[ZONE_BRK], 0), "not a block", "zone BRK");
 }
 END_TEST
 

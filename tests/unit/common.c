@@ -88,9 +88,9 @@ void zones_hold(void)
 		size_t pages = 0;
 
 		for (size_t k = 0; k < z->nr_sections; k++) {
-			must_eq(z->sections[k]->index, k);
-			must(section_of(z->sections[k]->base) == z->sections[k]);
-			tally_section(z->sections[k], &t);
+			must_eq((*zone_section(z, k))->index, k);
+			must(section_of((*zone_section(z, k))->base) == (*zone_section(z, k)));
+			tally_section((*zone_section(z, k)), &t);
 		}
 		for (unsigned o = 0; o < NR_ORDERS; o++)
 			pages += z->nr_blocks[o] << o;
