@@ -138,7 +138,7 @@ static __cold_path void keep_stderr(void)
 		report_fd = fd;
 }
 
-/* What a program that starts many others pays each time: see tests/hard/startup.sh. */
+/* What a program that starts many others pays each time: see tests/abi/startup.sh. */
 static __init __attribute__((constructor)) void life_start(void)
 {
 	/* A program that never allocates pays for nothing more than this. */

@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# What the library adds to a process that does next to nothing: page faults, system calls, memory.
+# Each limit is a little above what is needed, and below what was needed once.
+# usage: STELE_LIB=.../libstele.so tests/abi/startup.sh
+set -u
+LC_ALL=C
+export LC_ALL
+unset LD_PRELOAD STELE_CONF
+: "${STELE_LIB:?must name libstele.so}"
+
+here=$(cd "$(dirname "$0")" && pwd)
+prog=$(readlink -f "${abs_top_builddir:-$here/../../build}/tests/abi/startup")
+[ -x "$prog" ] || {
+	echo "Bail out! no $prog"
+	exit 1
+}
+
+count=0
+# adds MOST WHAT REQUESTS NAME
+adds()
+{
+	count=$((count + 1))
+	without=$("$prog" "$2" "$3")
+	with=$("$prog" "$2" "$3" "$STELE_LIB")
+	if [ "$without" -lt 0 ] || [ "$with" -lt 0 ]; then
+		echo "ok $count - $4 # SKIP cannot be counted here"
+		return
+	fi
+	[ $((with - without)) -le "$1" ] || printf 'not '
+	echo "ok $count - $4: $without and $((with - without)) more, at most $1"
+}
+
+echo "1..6"
+adds 10 faults 0 "page faults without a request"
+adds 9 calls 0 "system calls without a request"
+adds 16 memory 0 "KiB without a request"
+adds 45 faults 1 "page faults with one request"
+adds 11 calls 1 "system calls with one request"
+adds 112 memory 1 "KiB with one request"
