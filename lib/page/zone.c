@@ -130,6 +130,9 @@ static struct section *section_add(struct zone *z, struct bump *b, pfn_t base, b
 {
 	struct section *s = bump_take(b, SECTION_STRUCT_PAGES);
 
+	/* Its bits are read before they are written: written first, a page faults once. */
+	for (size_t i = 0; i < SECTION_STRUCT_PAGES; i++)
+		WRITE_ONCE(((char *)s)[i * PAGE_SIZE], 0);
 	if (section_leaf_missing(base)) {
 		section_set_leaf(base, bump_take(b, LEAF_PAGES));
 		*pinned = true;
