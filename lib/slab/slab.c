@@ -174,43 +174,46 @@ static void slab_destroy(struct kmem_cache *c, struct slab *s)
 		page_free(base, npages, written);
 }
 
-/* An object that goes out makes its pages resident. */
-static __cold_path void use_pages(struct kmem_cache *c, struct slab *s, size_t i)
+/* Objects that go out, the @bits of bitmap word @w, make their pages resident. */
+static __cold_path void use_pages(struct kmem_cache *c, struct slab *s, size_t w, uint64_t bits)
 {
-	uint64_t pages = s->purged & slab_page_mask(i * c->size, (i + 1) * c->size - 1);
+	for (; bits; bits &= bits - 1) {
+		size_t i = w * 64 + bit_first(bits);
+		uint64_t pages = s->purged & slab_page_mask(i * c->size, (i + 1) * c->size - 1);
 
-	s->purged &= ~pages;
-	WRITE_ONCE(c->nr_purged, c->nr_purged - (size_t)__builtin_popcountll(pages));
+		s->purged &= ~pages;
+		WRITE_ONCE(c->nr_purged, c->nr_purged - (size_t)__builtin_popcountll(pages));
+	}
 }
 
 /* Into objs[n - 1], objs[n - 2], ... by rising address. */
 static size_t slab_take(struct kmem_cache *c, struct slab *s, void **objs, size_t n)
 {
+	const size_t words = slab_words(c), size = c->size;
 	uint64_t *map = slab_bitmap(s);
-	char *base = s->base;
-	size_t words = slab_words(c), size = c->size, w = s->scan, got = 0, last = 0;
+	size_t w = s->scan, left = n, last = 0;
 
 	for (; w < words; w++) {
-		uint64_t spare = ~map[w];
+		const uint64_t free = ~map[w];
+		char *first = (char *)s->base + w * 64 * size;
+		uint64_t spare = free;
 
-		while (spare && got < n) {
-			size_t i = w * 64 + bit_first(spare);
-
+		while (spare && left) {
+			last = w * 64 + bit_first(spare);
+			objs[--left] = first + bit_first(spare) * size;
 			spare &= spare - 1;
-			objs[n - ++got] = base + i * size;
-			last = i;
-			if (unlikely(s->purged))
-				use_pages(c, s, i);
 		}
 		map[w] = ~spare;
+		if (unlikely(s->purged))
+			use_pages(c, s, w, free & ~spare);
 		if (spare)
 			break;
 	}
-	if (got)
+	if (left < n)
 		s->fresh = MAX(s->fresh, (uint32_t)last + 1);
 	s->scan = (uint32_t)w;
-	s->inuse += (uint32_t)got;
-	return got;
+	s->inuse += (uint32_t)(n - left);
+	return n - left;
 }
 
 static size_t take_objects(struct kmem_cache *c, void **objs, size_t n, unsigned how)
@@ -359,34 +362,60 @@ static inline struct slab *see_slab(struct kmem_cache *c, struct seen *seen, con
 	return at->slab;
 }
 
-/* With list_lock held; on a bad pointer without it, as abort handlers may allocate. */
+/* With list_lock held; it goes first, as abort handlers may allocate. */
+static __cold_path _Noreturn void bad_put(struct kmem_cache *c, const void *obj)
+{
+	lock_release(&c->list_lock);
+	bad_free(c, obj, slab_index(c, obj));
+}
+
+/*
+ * The first of @objs, and those behind it that lie in the same slab: how many. Neighbours
+ * share a word of the bitmap, which stays in a register meanwhile: each of them would else
+ * wait until the one before has stored it.
+ */
+static size_t put_run(struct kmem_cache *c, struct slab *s, void *const *objs, size_t n)
+{
+	/* slab_index() by hand, for the same reason. */
+	const size_t size = c->size, magic = c->magic, bytes = c->objects * size;
+	uint64_t *map = slab_bitmap(s), word, rest;
+	uintptr_t base = (uintptr_t)s->base;
+	size_t k = 0, off = (uintptr_t)objs[0] - base, w = off * magic >> 32 >> 6, low = w;
+
+	if (unlikely(off >= bytes))
+		bad_put(c, objs[0]);
+	word = map[w];
+	do {
+		size_t i = off * magic >> 32;
+
+		if (i / 64 != w) {
+			map[w] = word;
+			w = i / 64;
+			low = MIN(low, w);
+			word = map[w];
+		}
+		rest = word & ~BITS_MASK(i);
+		if (unlikely(i * size != off || rest == word)) {
+			map[w] = word;
+			bad_put(c, objs[k]);
+		}
+		word = rest;
+	} while (++k < n && (off = (uintptr_t)objs[k] - base) < bytes);
+	map[w] = word;
+	s->scan = MIN(s->scan, (uint32_t)low);
+	s->inuse -= (uint32_t)k;
+	return k;
+}
+
+/* With list_lock held; on a bad pointer without it. */
 static void put_objects(struct kmem_cache *c, void *const *objs, size_t n)
 {
-	const size_t bytes = PAGE_SIZE << c->order, size = c->size, magic = c->magic;
-	const size_t objects = c->objects;
 	struct seen seen[SEEN] = { { NULL, NULL } };
 
 	for (size_t k = 0; k < n;) {
 		struct slab *s = see_slab(c, seen, objs[k]);
-		uint64_t *map = slab_bitmap(s);
-		uintptr_t base = (uintptr_t)s->base;
-		uint32_t scan = s->scan;
-		size_t first = k, off = (uintptr_t)objs[k] - base;
 
-		/* slab_index() by hand: its constants stay in registers. */
-		do {
-			size_t i = off * magic >> 32;
-
-			if (unlikely(i * size != off || i >= objects ||
-				     !(map[i / 64] & BITS_MASK(i)))) {
-				lock_release(&c->list_lock);
-				bad_free(c, objs[k], slab_index(c, objs[k]));
-			}
-			map[i / 64] &= ~BITS_MASK(i);
-			scan = MIN(scan, (uint32_t)(i / 64));
-		} while (++k < n && (off = (uintptr_t)objs[k] - base) < bytes);
-		s->scan = scan;
-		s->inuse -= (uint32_t)(k - first);
+		k += put_run(c, s, objs + k, n - k);
 		relist(c, s);
 	}
 	WRITE_ONCE(c->nr_inuse, c->nr_inuse - n);
