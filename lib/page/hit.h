@@ -27,6 +27,7 @@ struct region;
 struct hit {
 	size_t size_limit;	/* malloc serves smaller requests */
 	size_t free_limit;	/* free serves smaller ones where it is told the size */
+	size_t medium_limit;	/* malloc's slow path begins by serving smaller ones */
 	size_t pages;		/* window.pages, or 0 */
 	uint8_t *map;		/* window.map */
 	uintptr_t base;		/* window.base */

@@ -34,6 +34,14 @@ static __cold_path void *new_failed(const char *name, ulong_t size, void *self)
 	return runtime(size);
 }
 
+/* Apart from the hit, which so needs no register for what comes after. */
+static __noinline void *new_miss(const char *name, ulong_t size, void *self)
+{
+	void *p = malloc_miss(size);
+
+	return likely(p) ? p : new_failed(name, size, self);
+}
+
 static __cold_path void *new_aligned_failed(const char *name, ulong_t size, ulong_t align,
 					    void *self)
 {
@@ -53,6 +61,14 @@ static __cold_path void *new_nothrow_failed(const char *name, ulong_t size, cons
 	return runtime && (void *)runtime != self ? runtime(size, tag) : NULL;
 }
 
+static __noinline void *new_nothrow_miss(const char *name, ulong_t size, const void *tag,
+					 void *self)
+{
+	void *p = malloc_miss(size);
+
+	return likely(p) ? p : new_nothrow_failed(name, size, tag, self);
+}
+
 static __cold_path void *new_aligned_nothrow_failed(const char *name, ulong_t size, ulong_t align,
 						    const void *tag, void *self)
 {
@@ -66,16 +82,16 @@ static __cold_path void *new_aligned_nothrow_failed(const char *name, ulong_t si
 	__public void *name(ulong_t size); \
 	__public void *name(ulong_t size) \
 	{ \
-		void *p = hit_malloc(size); \
-		return likely(p) ? p : new_failed(#name, size, (void *)name); \
+		void *p = hit_pop(size); \
+		return likely(p) ? p : new_miss(#name, size, (void *)name); \
 	}
 
 #define NEW_NOTHROW(name) \
 	__public void *name(ulong_t size, const void *tag); \
 	__public void *name(ulong_t size, const void *tag) \
 	{ \
-		void *p = hit_malloc(size); \
-		return likely(p) ? p : new_nothrow_failed(#name, size, tag, (void *)name); \
+		void *p = hit_pop(size); \
+		return likely(p) ? p : new_nothrow_miss(#name, size, tag, (void *)name); \
 	}
 
 #define NEW_ALIGNED(name) \

@@ -19,21 +19,32 @@
 #include "slab/percpu_rseq.h"
 #include "slab/tracked.h"
 
-/* malloc.c: medium sizes, and whatever the sheaf did not have. */
+/* malloc.c: medium sizes, and whatever the sheaf did not have or had no room for. */
 void *malloc_miss(size_t size);
+void free_sized_miss(void *p, size_t size);
 
-static __force_inline void *hit_malloc(size_t size)
+/* NULL: a miss. */
+static __force_inline void *hit_pop(size_t size __unused_arg)
 {
 #ifdef HAVE_RSEQ
 	if (likely(size < hit.size_limit)) {
 		void *p;
 
 		rseq_hit_pop(hit.class[size], p, miss);
+		if (!p)
+			__builtin_unreachable();	/* no test for the caller */
 		return p;
 	}
 miss:
 #endif
-	return malloc_miss(size);
+	return NULL;
+}
+
+static __force_inline void *hit_malloc(size_t size)
+{
+	void *p = hit_pop(size);
+
+	return likely(p) ? p : malloc_miss(size);
 }
 
 /*
@@ -87,7 +98,7 @@ static __force_inline void hit_free_sized(void *p, size_t size)
 	}
 miss:
 #endif
-	kfree_sized(p, size, 1);
+	free_sized_miss(p, size);
 }
 
 #endif

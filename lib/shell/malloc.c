@@ -34,6 +34,13 @@ static __noinline void *malloc_recorded(size_t size)
 __noinline void *malloc_miss(size_t size)
 {
 #ifdef HAVE_RSEQ
+	/* Medium sizes hit too; small ones that come here have missed already. */
+	if (size > HIT_SIZES && size < hit.medium_limit) {
+		void *p;
+
+		rseq_hit_pop(size_class(size), p, miss);
+		return p;
+	}
 	/* While some are sampled, all come this way: count, and hit all the same. */
 	if (hit.sampling && likely(size <= HIT_SIZES)) {
 		void *p;
@@ -47,17 +54,29 @@ __noinline void *malloc_miss(size_t size)
 	if (unlikely(track_any))
 		return malloc_recorded(size);
 #ifdef HAVE_RSEQ
-	/* Medium sizes hit too; small ones that come here have missed already. */
-	if (size > HIT_SIZES && size <= SIZE_MAX_SLAB && hit.size_limit > HIT_SIZES &&
-	    size < READ_ONCE(tune.mmap_threshold)) {
-		void *p;
-
-		rseq_hit_pop(size_class(size), p, miss);
-		return p;
-	}
 miss:
 #endif
 	return likely(READ_ONCE(life_ready)) ? kmalloc(size) : first_malloc(size);
+}
+
+__noinline void free_sized_miss(void *p, size_t size)
+{
+#ifdef HAVE_RSEQ
+	size_t i = ((uintptr_t)p - hit.base) >> PAGE_SHIFT;
+
+	if (size > HIT_SIZES && size <= SIZE_MAX_SLAB && i < hit.pages) {
+		barrier();
+
+		unsigned class = hit.map[i];
+
+		if (likely(class == size_class(size))) {
+			rseq_hit_push(class, p, miss);
+			return;
+		}
+	}
+miss:
+#endif
+	kfree_sized(p, size, 1);
 }
 
 __public void *malloc(size_t size)

@@ -110,6 +110,8 @@ static void update_hit(void)
 
 	WRITE_ONCE(hit.free_limit, open ? MIN((uint64_t)HIT_SIZES + 1, threshold) : 0);
 	WRITE_ONCE(hit.size_limit, track_sampling ? 0 : hit.free_limit);
+	WRITE_ONCE(hit.medium_limit, open && !track_sampling ?
+		   MIN((uint64_t)SIZE_MAX_SLAB + 1, threshold) : 0);
 	WRITE_ONCE(hit.gfp_limit, open ? GFP_HIT + 1 : 0);
 	WRITE_ONCE(hit.sampling, track_sampling && open && threshold > SIZE_MAX_SLAB);
 	window_close(!open);
