@@ -27,7 +27,6 @@ struct region;
 struct hit {
 	size_t size_limit;	/* malloc serves smaller requests */
 	size_t free_limit;	/* free serves smaller ones where it is told the size */
-	size_t medium_limit;	/* malloc's slow path begins by serving smaller ones */
 	size_t pages;		/* window.pages, or 0 */
 	uint8_t *map;		/* window.map */
 	uintptr_t base;		/* window.base */
@@ -35,6 +34,8 @@ struct hit {
 	ptrdiff_t number;	/* ditto: the CPU number or mm_cid to use */
 	uint32_t gfp_limit;	/* caches serve smaller flags words; 0: closed */
 	bool sampling;		/* malloc's slow path may use sequences as the hit path does */
+	size_t medium_limit;	/* malloc's slow path serves smaller ones by a sequence, */
+	size_t plain_limit;	/* ... else these by any sheaf, and looks at nothing more */
 	uint8_t class[HIT_SIZES + 1];	/* size -> class */
 
 	/* Never NULL in use: the empty region where a CPU has none, or is stopped. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "life/init.h"
+#include "page/section.h"
 #include "shell/hitpath.h"
 #include "shell/shell.h"
 #include "tune/tune.h"
@@ -38,9 +39,15 @@ __noinline void *malloc_miss(size_t size)
 	if (size > HIT_SIZES && size < hit.medium_limit) {
 		void *p;
 
-		rseq_hit_pop(size_class(size), p, miss);
+		rseq_hit_pop(size_class(size), p, plain);
 		return p;
 	}
+plain:
+#endif
+	/* All requests of locked slots, and of kernels without mm_cid, are served here. */
+	if (likely(size < hit.plain_limit))
+		return kmalloc_plain(size);
+#ifdef HAVE_RSEQ
 	/* While some are sampled, all come this way: count, and hit all the same. */
 	if (hit.sampling && likely(size <= HIT_SIZES)) {
 		void *p;
@@ -61,22 +68,21 @@ miss:
 
 __noinline void free_sized_miss(void *p, size_t size)
 {
+	unsigned class = class_of(p);
+
+	if (unlikely(size >= hit.plain_limit || class != size_class(size))) {
+		kfree_sized(p, size, 1);
+		return;
+	}
 #ifdef HAVE_RSEQ
-	size_t i = ((uintptr_t)p - hit.base) >> PAGE_SHIFT;
-
-	if (size > HIT_SIZES && size <= SIZE_MAX_SLAB && i < hit.pages) {
-		barrier();
-
-		unsigned class = hit.map[i];
-
-		if (likely(class == size_class(size))) {
-			rseq_hit_push(class, p, miss);
-			return;
-		}
+	/* Medium sizes; small ones have missed already. */
+	if (hit.pages) {
+		rseq_hit_push(class, p, miss);
+		return;
 	}
 miss:
 #endif
-	kfree_sized(p, size, 1);
+	kfree(p);
 }
 
 __public void *malloc(size_t size)
@@ -91,6 +97,11 @@ __public void free(void *p)
 
 static __noinline void *calloc_miss(size_t bytes)
 {
+	if (likely(bytes < hit.plain_limit)) {
+		void *p = kmalloc_plain(bytes);
+
+		return likely(p) ? memset(p, 0, bytes) : NULL;
+	}
 	if (unlikely(track_any)) {
 		void *p;
 

@@ -58,20 +58,28 @@ static __cold_path bool direct_reclaim(size_t size, unsigned round)
 	return pressure_relieve(STELE_GFP_KERNEL, round);
 }
 
-/* All requests of locked slots come here: the sheaf is asked without a call more. */
-static inline void *class_alloc(unsigned class)
+static __noinline void *class_alloc_miss(unsigned class)
 {
-	void *p = percpu_pop(class);
+	void *p = class_refill(class, ALLOC_NORMAL);
 
-	if (likely(p))
-		return p;
-	p = class_refill(class, ALLOC_NORMAL);
 	for (unsigned round = 0; !p && direct_reclaim(kmem_caches[class].size, round); round++)
 		p = class_try(class, ALLOC_NORMAL);
 	/* Who frees memory may use what is set aside for it. */
 	if (!p && current_task.scope & SCOPE_NORECLAIM)
 		p = class_try(class, ALLOC_NORMAL | ALLOC_RESERVE);
 	return p ? p : no_memory(kmem_caches[class].size);
+}
+
+static inline void *class_alloc(unsigned class)
+{
+	void *p = percpu_pop(class);
+
+	return likely(p) ? p : class_alloc_miss(class);
+}
+
+void *kmalloc_plain(size_t size)
+{
+	return class_alloc(size <= HIT_SIZES ? hit.class[size] : size_class(size));
 }
 
 static __cold_path void perturb(void *p, int byte)
@@ -275,8 +283,21 @@ void kfree_plain(void *p)
 		class_flush(class, p);
 }
 
+/* Where nothing is to be done but to put it into a sheaf; false: nothing was done. */
+static inline bool free_plain(void *p)
+{
+	unsigned class;
+
+	if (unlikely(!READ_ONCE(hit.plain_limit)))
+		return false;
+	class = class_of(p);
+	return likely(is_object(class, p)) && percpu_push(class, p);
+}
+
 void kfree(void *p)
 {
+	if (likely(free_plain(p)))
+		return;
 	if (unlikely(track_any))
 		tracked_free(p);
 	else

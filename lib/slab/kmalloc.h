@@ -14,6 +14,8 @@
 struct kmem_cache;
 
 void *kmalloc(size_t size);
+/* The same of a @size below hit.plain_limit. */
+void *kmalloc_plain(size_t size);
 /* @size zeroed bytes. */
 void *kzalloc(size_t size);
 /* @align: a power of two. */

@@ -103,15 +103,16 @@ void percpu_init(void)
 /* With hit_lock held, or alone. */
 static void update_hit(void)
 {
-	bool open = by_mm_cid && !READ_ONCE(vfork_depth) && !tune.perturb &&
-		    !READ_ONCE(fault_armed) && !track_on;
+	bool calm = !tune.perturb && !READ_ONCE(fault_armed) && !track_on;
+	bool open = calm && by_mm_cid && !READ_ONCE(vfork_depth);
+	bool plain = calm && !track_sampling;
 	/* What mmap_threshold wants mapped must not hit. */
 	uint64_t threshold = READ_ONCE(tune.mmap_threshold);
 
 	WRITE_ONCE(hit.free_limit, open ? MIN((uint64_t)HIT_SIZES + 1, threshold) : 0);
 	WRITE_ONCE(hit.size_limit, track_sampling ? 0 : hit.free_limit);
-	WRITE_ONCE(hit.medium_limit, open && !track_sampling ?
-		   MIN((uint64_t)SIZE_MAX_SLAB + 1, threshold) : 0);
+	WRITE_ONCE(hit.plain_limit, plain ? MIN((uint64_t)SIZE_MAX_SLAB + 1, threshold) : 0);
+	WRITE_ONCE(hit.medium_limit, open ? hit.plain_limit : 0);
 	WRITE_ONCE(hit.gfp_limit, open ? GFP_HIT + 1 : 0);
 	WRITE_ONCE(hit.sampling, track_sampling && open && threshold > SIZE_MAX_SLAB);
 	window_close(!open);
@@ -190,20 +191,28 @@ void percpu_open_all(void)
 		} \
 	} while (0)
 
-void *percpu_pop_how(unsigned class, bool quiet)
+static __noinline void *pop_by_rseq(unsigned class, bool quiet)
 {
 	void *obj = NULL;
 
-	if (may_rseq())
-		RETRY(rseq_pop(class, &obj), obj, NULL, quiet);
+	RETRY(rseq_pop(class, &obj), obj, NULL, quiet);
 	return slot_pop(class, quiet);
+}
+
+static __noinline bool push_by_rseq(unsigned class, void *obj, bool quiet)
+{
+	RETRY(rseq_push(class, obj), true, false, quiet);
+	return slot_push(class, obj, quiet);
+}
+
+void *percpu_pop_how(unsigned class, bool quiet)
+{
+	return may_rseq() ? pop_by_rseq(class, quiet) : slot_pop(class, quiet);
 }
 
 bool percpu_push_how(unsigned class, void *obj, bool quiet)
 {
-	if (may_rseq())
-		RETRY(rseq_push(class, obj), true, false, quiet);
-	return slot_push(class, obj, quiet);
+	return may_rseq() ? push_by_rseq(class, obj, quiet) : slot_push(class, obj, quiet);
 }
 
 size_t percpu_push_batch(unsigned class, void *const *objs, size_t n)

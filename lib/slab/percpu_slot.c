@@ -2,9 +2,10 @@
 /*
  * Locked slots: the way into a sheaf for threads without a registration.
  *
- * 1. A slot is a region with a busy flag. A thread starts at the slot that its
- *    thread pointer hashes to, and takes the next when that is busy; with as
- *    many slots as CPUs that happens only when a holder was preempted.
+ * 1. A slot is a region with a busy flag. A thread starts at its CPU's slot, or,
+ *    where nobody says which CPU that is, at the one that its thread pointer hashes
+ *    to, and takes the next when that is busy; with as many slots as CPUs that
+ *    happens only when a holder was preempted or moved.
  *
  * 2. A flag is only ever tried. When all are busy the caller is told "empty"
  *    or "full" and goes to the barn; so a signal handler that interrupts a
@@ -21,7 +22,7 @@
 #include "os/bug.h"
 #include "os/os.h"
 #include "page/hit.h"
-#include "slab/percpu.h"
+#include "slab/percpu_rseq.h"
 
 #define MAX_SLOTS	64u
 
@@ -41,8 +42,21 @@ static unsigned slot_mask __initdata;		/* number of slots, a power of two, less 
 static const char never;
 static const char *single = &never;
 
+/* From the thread pointer to the number of its CPU, where libc has it registered; 0: nowhere. */
+static ptrdiff_t cpu_at;
+
+static void find_cpu_number(void)
+{
+	ptrdiff_t area;
+	bool mm_cid;
+
+	if (os_rseq_area(&area, &mm_cid))
+		cpu_at = area + RSEQ_CPU_ID;
+}
+
 void slot_init(void)
 {
+	find_cpu_number();
 	slot_mask = (1u << CLAMP(log2_ceil(os_cpus()), 2u, bit_last(MAX_SLOTS))) - 1;
 	slot_note_threads(false);
 }
@@ -54,40 +68,64 @@ void slot_note_threads(bool own)
 	WRITE_ONCE(single, flag ? flag : &never);
 }
 
-static inline bool slot_try(struct slot *s)
+static inline bool one_thread(void)
+{
+	return READ_ONCE(*READ_ONCE(single));
+}
+
+static inline bool slot_try_shared(struct slot *s)
+{
+	return !READ_ONCE(s->busy) && !__atomic_exchange_n(&s->busy, 1, __ATOMIC_ACQUIRE);
+}
+
+static inline bool slot_try_alone(struct slot *s)
 {
 	if (READ_ONCE(s->busy))
 		return false;
-	if (READ_ONCE(*READ_ONCE(single))) {
-		WRITE_ONCE(s->busy, 1);
-		barrier();
-		return true;
-	}
-	return __atomic_exchange_n(&s->busy, 1, __ATOMIC_ACQUIRE) == 0;
+	WRITE_ONCE(s->busy, 1);
+	barrier();
+	return true;
+}
+
+static inline bool slot_try(struct slot *s)
+{
+	return one_thread() ? slot_try_alone(s) : slot_try_shared(s);
 }
 
 static inline void slot_leave(struct slot *s)
 {
-	store_release(&s->busy, 0);	/* pairs with the exchange in slot_try */
+	store_release(&s->busy, 0);	/* pairs with the exchange in slot_try_shared */
 }
 
-/* The slot that this thread tries first; a process with one thread needs no more than one. */
-static inline unsigned slot_home(void)
+/*
+ * The slot that this thread tries first where there are others: its CPU's, if the kernel
+ * says which that is; a thread that was moved meanwhile finds it busy, or free.
+ */
+static inline struct slot *slot_of_thread(void)
 {
-	uintptr_t tp = (uintptr_t)__builtin_thread_pointer();
+	char *tp = __builtin_thread_pointer();
+	int32_t cpu = *(volatile int32_t *)(tp + cpu_at);
 
-	return READ_ONCE(*READ_ONCE(single)) ? 0 : (unsigned)(tp * 0x9e3779b97f4a7c15ull >> 58) & slot_mask;
+	if (likely(cpu_at && cpu >= 0))
+		return &slots[(unsigned)cpu & slot_mask];
+	return &slots[(unsigned)((uintptr_t)tp * 0x9e3779b97f4a7c15ull >> 58) & slot_mask];
+}
+
+/* A process with one thread needs no more than one slot. */
+static inline struct slot *slot_home(void)
+{
+	return one_thread() ? slots : slot_of_thread();
 }
 
 uint32_t slot_self(void)
 {
-	return MAX_CPU_IDS + slot_home();	/* apart from the numbers of CPUs */
+	return MAX_CPU_IDS + (uint32_t)(slot_home() - slots);	/* apart from the numbers of CPUs */
 }
 
 /* Who may not @create a region passes by slots that have none. */
 static __noinline struct slot *slot_search(bool create)
 {
-	unsigned home = slot_home();
+	unsigned home = (unsigned)(slot_home() - slots);
 
 	for (unsigned i = 0; i <= slot_mask; i++) {
 		struct slot *s = &slots[(home + i) & slot_mask];
@@ -107,9 +145,17 @@ static __noinline struct slot *slot_search(bool create)
 
 static __force_inline struct slot *slot_enter_how(bool create)
 {
-	struct slot *s = &slots[slot_home()];
+	struct slot *s = slots;
+	bool entered;
 
-	if (likely(slot_try(s))) {
+	/* Asked once: the answer may change with any call. */
+	if (likely(one_thread())) {
+		entered = slot_try_alone(s);
+	} else {
+		s = slot_of_thread();
+		entered = slot_try_shared(s);
+	}
+	if (likely(entered)) {
 		if (likely(s->region))
 			return s;
 		slot_leave(s);

@@ -319,6 +319,7 @@ START_TEST(perturbed)
 
 	unit_boot();
 	tune_mallopt(-6, 0xa5);		/* M_PERTURB */
+	percpu_update_hit();
 	for (size_t size = 1; size < 300000; size = 3 * size + 1) {
 		p = kmalloc(size);
 		for (size_t i = 0; i < size; i++)
