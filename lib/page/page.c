@@ -23,6 +23,7 @@
 #include "page/fault.h"
 #include "page/reclaim.h"
 #include "page/reserve.h"
+#include "page/thp.h"
 #include "page/zone.h"
 #include "tune/tune.h"
 
@@ -253,30 +254,6 @@ uint64_t page_purge_mapped(void *addr, size_t npages, uint64_t mask)
 	return done;
 }
 
-#define SPARSE_MIN	256	/* pages; below, a call costs more than it saves */
-#define SPARSE_CHUNK	1024
-
-/*
- * Mark the pages of [pfn, pfn + n) that are in memory, n <= SPARSE_CHUNK. A page
- * may be absent and yet not zero only if it is in swap: where anything is in
- * swap, before or after we looked, all pages count as written.
- */
-static void note_resident(pfn_t pfn, size_t n)
-{
-	unsigned char vec[SPARSE_CHUNK];
-	size_t unit = os_page_size() >> PAGE_SHIFT;
-
-	if (!os_nothing_swapped() || os_resident(pfn_addr(pfn), n << PAGE_SHIFT, vec) ||
-	    !os_nothing_swapped()) {
-		note_written(pfn, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i += unit) {
-		if (vec[i / unit] & 1)
-			note_written(pfn + i, MIN(unit, n - i));
-	}
-}
-
 static size_t untouched(pfn_t pfn, size_t npages)
 {
 	size_t n = 0;
@@ -292,15 +269,94 @@ static size_t untouched(pfn_t pfn, size_t npages)
 	return n;
 }
 
-void page_free_sparse(void *addr, size_t npages)
+#define SPARSE_MIN	256	/* pages; below, a call costs more than it saves, */
+#define SPARSE_ZEROED	64	/* or than zeroing, where that is asked for */
+#define SPARSE_CHUNK	1024
+#define SPARSE_PART	4	/* sparse: at most one page in so many is in memory */
+#define SPARSE_LEFT	256	/* pages of sparse runs that may stay there, free */
+
+/* What was found in memory of a run that is being freed. */
+struct resident {
+	size_t pages, new;	/* of these, untouched when the run was allocated */
+	bool unknown;
+};
+
+/*
+ * Mark the pages of [pfn, pfn + n) that are in memory, n <= SPARSE_CHUNK. A page
+ * may be absent and yet not zero only if it is in swap: where anything is in
+ * swap, before or after we looked, all pages count as written.
+ */
+static void note_resident(pfn_t pfn, size_t n, struct resident *found)
 {
+	unsigned char vec[SPARSE_CHUNK];
+	size_t unit = os_page_size() >> PAGE_SHIFT;
+
+	if (!os_nothing_swapped() || os_resident(pfn_addr(pfn), n << PAGE_SHIFT, vec) ||
+	    !os_nothing_swapped()) {
+		found->unknown = true;
+		note_written(pfn, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i += unit) {
+		size_t k = MIN(unit, n - i);
+
+		if (!(vec[i / unit] & 1))
+			continue;
+		found->pages += k;
+		found->new += untouched(pfn + i, k);
+		note_written(pfn + i, k);
+	}
+}
+
+/*
+ * Arrays of which ever other pages are used would in the end keep all of the heap
+ * in memory, and calloc would zero more and more of it. So what sparse runs add is
+ * counted, and beyond SPARSE_LEFT the run that adds to it is emptied. Who uses the
+ * same few pages each time adds nothing. With zone_lock held.
+ */
+static bool should_empty(const struct resident *found, size_t npages)
+{
+	static size_t left;
+
+	if (found->unknown || !found->new || found->pages > npages / SPARSE_PART ||
+	    thp_mode() == THP_MODE_ALWAYS)
+		return false;
+	left += found->new;
+	if (left <= SPARSE_LEFT)
+		return false;
+	left -= MIN(left, found->pages);
+	return true;
+}
+
+/* Give back the memory of a run in use, of which few pages are in memory. */
+static void empty_run(pfn_t pfn, size_t npages)
+{
+	npages = ALIGN_DOWN(npages, os_page_size() >> PAGE_SHIFT);
+	if (os_purge(pfn_addr(pfn), npages << PAGE_SHIFT))
+		return;
+	lock_acquire(&zone_lock);
+	section_of(pfn)->zone->nr_purge++;
+	while (npages) {
+		struct section *s;
+		size_t i, n = section_part(pfn, npages, &s, &i);
+
+		bits_clear_range(s->touched, i, i + n);
+		pfn += n;
+		npages -= n;
+	}
+	lock_release(&zone_lock);
+}
+
+void page_free_sparse(void *addr, size_t npages, bool zeroed)
+{
+	size_t least = zeroed ? SPARSE_ZEROED : SPARSE_MIN, done = 0;
+	struct resident found = { 0 };
 	pfn_t pfn = addr_pfn(addr);
-	size_t done = 0;
+	bool empty = false;
 
 	/* Programs that set parameters count on no other call than those. */
-	if (npages < SPARSE_MIN || !tune_is_dynamic() ||
-	    !IS_ALIGNED((uintptr_t)addr, os_page_size()) ||
-	    untouched(pfn, npages) < SPARSE_MIN) {
+	if (npages < least || !tune_is_dynamic() ||
+	    !IS_ALIGNED((uintptr_t)addr, os_page_size()) || untouched(pfn, npages) < least) {
 		page_free(addr, npages, npages);
 		return;
 	}
@@ -309,10 +365,13 @@ void page_free_sparse(void *addr, size_t npages)
 		size_t n = MIN(npages - done, SPARSE_CHUNK);
 
 		lock_acquire(&zone_lock);
-		note_resident(pfn + done, n);
-		lock_release(&zone_lock);
+		note_resident(pfn + done, n, &found);
 		done += n;
+		empty = done == npages && should_empty(&found, npages);
+		lock_release(&zone_lock);
 	}
+	if (empty)
+		empty_run(pfn, npages);
 	page_free(addr, npages, 0);
 }
 

@@ -40,7 +40,7 @@ struct page {
 	uint8_t state;		/* enum page_state; owner of the run */
 	uint8_t order;
 	uint8_t class;
-	uint8_t flags;
+	uint8_t zeroed;		/* a block that the program got zeroed */
 	uint32_t npages;	/* length of the run */
 	uint64_t words[7];
 };
@@ -102,9 +102,10 @@ bool page_try_free(void *addr, size_t npages, size_t written);
  * As page_free for a run that the program may have written anywhere; but where
  * many of its pages were untouched before, the system is asked which of them are
  * in memory: so that a sparse array is not zeroed as a whole when it is next
- * handed out.
+ * handed out. Some sparse ones are emptied. @zeroed: the program got it zeroed, and
+ * is likely to ask for that again.
  */
-void page_free_sparse(void *addr, size_t npages);
+void page_free_sparse(void *addr, size_t npages, bool zeroed);
 
 /*
  * As page_free for a run of at most 64 pages, by bits: those that may have been

@@ -34,6 +34,7 @@ static void *run_alloc(size_t size, size_t align, bool zero, unsigned how)
 
 	if (!p)
 		return NULL;
+	page->zeroed = zero;
 	if (zero)
 		page_zero(p, npages);
 	large_count((long)npages, 1);
@@ -75,7 +76,7 @@ void large_free(void *p)
 	}
 	page_set_class(p, 1, CLASS_NONE);
 	large_count(-(long)npages, -1);
-	page_free_sparse(p, npages);
+	page_free_sparse(p, npages, page->zeroed);
 }
 
 size_t large_size(const void *p)
@@ -94,7 +95,7 @@ bool large_resize(void *p, size_t size)
 	if (want < old) {
 		char *tail = (char *)p + (want << PAGE_SHIFT);
 
-		page_free_sparse(tail, old - want);
+		page_free_sparse(tail, old - want, page->zeroed);
 	}
 	large_count((long)(want - old), 0);
 	return true;

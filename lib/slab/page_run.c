@@ -74,7 +74,7 @@ static void release(void *p, size_t npages)
 	if (unlikely(READ_ONCE(budget_active)))
 		budget_uncharge(p);
 	page_set_class(p, 1, CLASS_NONE);
-	page_free_sparse(p, npages);
+	page_free_sparse(p, npages, false);
 }
 
 static void push_aside(pfn_t pfn, struct page *page)

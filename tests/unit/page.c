@@ -399,6 +399,98 @@ END_TEST
 START_TEST(reclaims_16k) { reclaims(16384); }
 END_TEST
 
+/* An array of @n pages is used at one page in 64, from @first on, and freed. */
+static void use_sparsely(size_t n, size_t first)
+{
+	char *p = get(n, 1);
+
+	page_zero(p, n);
+	for (size_t i = first; i < n; i += 64) {
+		must(!p[i * PAGE_SIZE]);
+		p[i * PAGE_SIZE] = 1;
+	}
+	page_free_sparse(p, n, true);
+}
+
+/* Sparse arrays do not fill the heap with pages that were used once. */
+static void sparse_moves(size_t page_size)
+{
+	const size_t unit = page_size / PAGE_SIZE;
+
+	fake_boot();
+	fake.page_size = page_size;
+	get(1, 1);
+	for (size_t i = 0; i < 64; i++) {
+		use_sparsely(2000, i);
+		ck_assert_uint_le(z->free_touched, 256 + 2000 / 64 * unit + unit);
+	}
+	ck_assert_uint_gt(fake.calls[FAKE_PURGE], 0);
+	ck_assert_uint_eq(z->nr_purge, fake.calls[FAKE_PURGE]);
+	zones_hold();
+}
+
+START_TEST(sparse_moves_4k) { sparse_moves(4096); }
+END_TEST
+START_TEST(sparse_moves_16k) { sparse_moves(16384); }
+END_TEST
+
+/* What is used again at the same places stays in memory, however often. */
+START_TEST(sparse_stays)
+{
+	fake_boot();
+	for (size_t i = 0; i < 1000; i++) {
+		use_sparsely(2000, 7);
+		ck_assert_uint_eq(z->free_touched, (2000 - 7 + 63) / 64);
+	}
+	ck_assert_uint_eq(fake.calls[FAKE_PURGE], 0);
+}
+END_TEST
+
+/* Arrays in full use are no matter of this. */
+START_TEST(sparse_full)
+{
+	fake_boot();
+	for (size_t i = 0; i < 4; i++) {
+		char *p = get(2000, 1);
+
+		memset(p, 0xee, 2000 / 3 * PAGE_SIZE);
+		page_free_sparse(p, 2000, true);
+		ck_assert_uint_eq(z->free_touched, 2000 / 3);
+	}
+	ck_assert_uint_eq(fake.calls[FAKE_PURGE], 0);
+}
+END_TEST
+
+/* What the system does not give back is not taken for zero. */
+START_TEST(sparse_refused)
+{
+	fake_boot();
+	fake_fail(FAKE_PURGE, 0, FAKE_ALWAYS, EINVAL);
+	for (size_t i = 0; i < 64; i++)
+		use_sparsely(2000, i);
+	ck_assert_uint_gt(fake.calls[FAKE_PURGE], 0);
+	ck_assert_uint_eq(z->free_touched, 2000);
+	zones_hold();
+}
+END_TEST
+
+/* A small array is asked after only if the next one is likely to be zeroed too. */
+START_TEST(sparse_zeroed)
+{
+	char *p;
+
+	fake_boot();
+	p = get(100, 1);
+	p[50 * PAGE_SIZE] = 1;
+	page_free_sparse(p, 100, true);
+	ck_assert_uint_eq(z->free_touched, 1);
+	p = get(100, 1);
+	page_free_sparse(p, 100, false);
+	ck_assert_uint_eq(z->free_touched, 100);
+	zones_hold();
+}
+END_TEST
+
 START_TEST(boot_blocks)
 {
 	char *p, *last = NULL;
@@ -430,6 +522,8 @@ int main(void)
 		fallbacks, touched, zero_over_sections, meta_is_zeroed, extend,
 		extend_at_the_top, extend_without_memory, trim_threshold, purges_4k,
 		purges_64k, purge_refused, reclaims_4k, reclaims_16k, boot_blocks,
+		sparse_moves_4k, sparse_moves_16k, sparse_stays, sparse_full, sparse_refused,
+		sparse_zeroed,
 	};
 
 	return unit_run("page", tests, ARRAY_SIZE(tests));
