@@ -215,9 +215,10 @@ void handle_free_bulk(struct stele_kmem_cache *h, size_t n, void **p, const void
 
 	if (!n || unlikely(!handle_check(h, call, caller)))
 		return;
-	while (h->class && !track_on && same < n && class_of(p[same]) == h->class)
+	while (h->class && !track_on && same < n && class_of(p[same]) == h->class &&
+	       slab_index(h->cache, p[same]) >= 0)
 		same++;
-	/* A stranger among them is told by its name, and the others go one by one. */
+	/* A bad one among them is told by its name, and the others go one by one. */
 	if (unlikely(same < n)) {
 		for (size_t i = 0; i < n; i++)
 			handle_free(h, p[i], false, call, caller);

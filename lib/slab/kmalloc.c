@@ -311,9 +311,9 @@ static size_t same_class(void **p, size_t n)
 	size_t same = 1;
 
 	if (class == CLASS_NONE || class == CLASS_LARGE || kmem_caches[class].ops || tune.perturb ||
-	    track_any)
+	    track_any || unlikely(!is_object(class, p[0])))
 		return 1;
-	while (same < n && class_of(p[same]) == class)
+	while (same < n && class_of(p[same]) == class && likely(is_object(class, p[same])))
 		same++;
 	return same;
 }

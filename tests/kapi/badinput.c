@@ -99,6 +99,30 @@ static void inside(void *arg)
 	malloc_trim(0);
 }
 
+/* At once, not when the sheaf is emptied: there would be no call left to name. */
+static void inside_in_bulk(void *arg)
+{
+	void *p[3];
+
+	(void)arg;
+	MUST(stele_kmem_cache_alloc_bulk(a, K, 3, p) == 3);
+	p[1] = hide((char *)p[1] + 16);
+	stele_kmem_cache_free_bulk(a, 3, p);
+	_exit(0);
+}
+
+static void inside_in_kfree_bulk(void *arg)
+{
+	size_t at = *(size_t *)arg;
+	void *p[3];
+
+	for (size_t i = 0; i < 3; i++)
+		p[i] = stele_kmalloc(100, K);
+	p[at] = hide((char *)p[at] + 8);
+	stele_kfree_bulk(3, p);
+	_exit(0);
+}
+
 static void twice(void *arg)
 {
 	void *p = stele_kmem_cache_alloc(a, K);
@@ -306,6 +330,7 @@ static void pool_without(void *arg)
 int main(int argc, char **argv)
 {
 	int at_end = 50, behind = 55, first = 0, last = 49;
+	size_t first_of = 0, last_of = 2;
 	unsigned plain = 0, tracked = STELE_SLAB_STORE_USER;
 
 	if (argc > 1 && !strcmp(argv[1], "leak")) {
@@ -325,6 +350,12 @@ int main(int argc, char **argv)
 	lives(wrong_block, NULL, "is not of cache alpha but of kmalloc-64", "a block too");
 	lives(wrong_in_bulk, NULL, "kmem_cache_free_bulk: ", "the others of a bulk are freed");
 	dies(inside, NULL, "invalid free", "alpha", "a pointer into an object");
+	dies(inside_in_bulk, NULL, "kmem_cache_free_bulk: invalid free", "cache alpha",
+	     "one into an object among a bulk");
+	dies(inside_in_kfree_bulk, &first_of, "free: invalid free", "cache kmalloc-112",
+	     "the first of kfree_bulk's");
+	dies(inside_in_kfree_bulk, &last_of, "free: invalid free", "cache kmalloc-112",
+	     "the last of them");
 	dies(twice, NULL, "double free", "alpha", "an object twice");
 	dies(twice_nolock, NULL, "double free", NULL, "a block twice by kfree_nolock");
 	lives(after_destroy, NULL, "was destroyed (last known as gone)", "a cache that is gone");
