@@ -55,14 +55,16 @@ static inline void track_clear(struct track *t, uint32_t free_stack)
 	WRITE_ONCE(t->size_lo, free_stack);
 }
 
+void track_overwrite(void **objs, size_t n);
+
 /*
- * What is left of a batch of objects on the stack would look like pointers of the
- * program's, to blocks that it gets later.
+ * What is left of a batch of objects on the stack and in registers would look like
+ * pointers of the program's, to blocks that it gets later.
  */
 static inline void track_forget(void **objs, size_t n)
 {
-	for (size_t i = 0; unlikely(track_on) && i < n; i++)
-		*(void *volatile *)&objs[i] = NULL;
+	if (unlikely(track_on))
+		track_overwrite(objs, n);
 }
 
 /* The bytes asked for of a block that can hold @usable. */

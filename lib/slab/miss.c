@@ -57,6 +57,7 @@ static void spread(void **objs, size_t n, size_t size)
 			next[--k] = objs[n - 1 - i];
 	}
 	memcpy(objs, next, n * sizeof(void *));
+	track_forget(next, n);
 }
 
 /* The sheaf is empty: fetch a batch, keep one, leave the rest in the sheaf. */

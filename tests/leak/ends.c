@@ -687,6 +687,7 @@ const struct scene_end scene_ends[] = {
 	{"modules", "exit 0", end_rested},
 	{"stacks", "exit 0", end_exit},
 	{"cxx", "exit 0", end_exit},
+	{"residue", "exit 0", end_exit},
 	{"catch", "exit 0", end_exit},
 	{"return", "exit 3", end_return},
 	{"_exit", "exit 4", end__exit},
