@@ -261,20 +261,34 @@ static void add_inlined(struct object *object, struct unit *unit, Dwarf_Addr pc,
 	free(functions);
 }
 
+/*
+ * The function of a call; or the one that begins behind the address: signals and coroutines return
+ * to where nothing has called.
+ */
+static const char *function_at(const struct object *object, uint64_t address)
+{
+	uint64_t start;
+	const char *symbol = symtab_function(&object->symtab, address, &start);
+
+	if (symbol)
+		return symbol;
+	symbol = symtab_function(&object->symtab, address + 1, &start);
+	return symbol && start == address + 1 ? symbol : NULL;
+}
+
 size_t object_frames(struct object *object, uint64_t address, struct frame **frames)
 {
 	struct frame *frame = xalloc(1, sizeof(*frame));
 	const char *symbol = NULL;
 	struct unit *unit;
 	Dwarf_Addr pc;
-	uint64_t start;
 	size_t n = 1;
 
 	frame->module = object->path;
 	frame->address = address;
 	*frames = frame;
 	if (object->module) {
-		symbol = symtab_function(&object->symtab, address, &start);
+		symbol = function_at(object, address);
 		if (symbol)
 			name_frame(object, frame, symbol);
 		unit = units_at(&object->units, object->module, address + object->bias, &pc);

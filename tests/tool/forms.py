@@ -64,6 +64,23 @@ ok(any(m["path"] == subject and re.fullmatch("[0-9a-f]{40}", m["build_id"]) and 
    "modules, loaded and unloaded", report["modules"])
 same(report["history"][1], {"uptime_ms": 2500, "used_bytes": 20000, "rss_bytes": 1500000}, "history")
 
+# ---- a signal handler and a coroutine return to the start of a function: nothing has called there ----
+
+functions = sorted((int(start, 16), int(size, 16), name) for start, size, kind, name in
+                   (line.split() for line in subprocess.run(
+                       ["nm", "-S", "--defined-only", subject], capture_output=True, text=True,
+                       check=True).stdout.splitlines() if len(line.split()) == 4) if kind in "tT")
+alone = [b for a, b in zip(functions, functions[1:]) if a[0] + a[1] < b[0]]
+with open(snap, encoding="ascii") as f:
+    text = f.read()
+bias = int(next(line for line in text.splitlines()
+                if line.startswith("module ") and line.endswith("/subject")).split()[3], 16)
+started = os.path.join(d, "started.snap")
+with open(started, "w", encoding="ascii") as f:
+    f.write(re.sub(r"(?m)^(stack 1 \d+) \S+", f"\\1 {bias + alone[0][0]:x}", text))
+same([r["stack"][0] for r in leaks(started) if r["bytes"] == 200], [alone[0][2]],
+     "a frame at the start of a function has its name")
+
 # ---- other compilers: no .debug_aranges, or for some units alone; inlined from other units ----
 
 
