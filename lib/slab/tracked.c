@@ -168,6 +168,15 @@ static void wipe(void *p, size_t from, size_t size)
 	page_zero(at + head, bytes_pages(size - from - head));
 }
 
+/*
+ * Where every block is looked for, one byte more than asked for: a pointer behind the
+ * end of a block, as C++ keeps them, would point to the start of its neighbour.
+ */
+static inline size_t with_end(size_t size)
+{
+	return size + (size < PTRDIFF_MAX);
+}
+
 static inline void *tracked_alloc(size_t size, size_t align, bool zero, uintptr_t frame)
 {
 	uint32_t stack = stack_capture(frame);
@@ -175,7 +184,7 @@ static inline void *tracked_alloc(size_t size, size_t align, bool zero, uintptr_
 
 	if (track_sampling)
 		return sampled_alloc(size, align, zero, stack);
-	p = plain_alloc(size, align, zero);
+	p = plain_alloc(with_end(size), align, zero);
 	if (unlikely(!p))
 		return NULL;
 	if (!zero)
@@ -327,7 +336,7 @@ __noinline void *tracked_realloc(void *p, size_t size)
 		had = track_size(t, ksize(p));
 	}
 	clear_record(p, class, tune.free_stacks ? stack : STACK_NONE);
-	q = krealloc(p, size);
+	q = krealloc(p, with_end(size));
 	if (q) {
 		if (t)
 			wipe(q, had, size);

@@ -7,7 +7,7 @@
 
 static char *held_inside, *held_both[2], *held_inside_chain, *held_last, *held_tagged;
 static void *held_zero, *held_holder, *held_holder_of_inside;
-static char *seen_end, *seen_end_in_slack, *seen_before;
+static char *seen_end_in_slack;
 static uintptr_t seen_xor, seen_high, seen_half[2];
 static unsigned char seen_unaligned[24] __attribute__((aligned(16)));
 
@@ -101,52 +101,45 @@ CASE("plain", case_zero_held, "reachable 1 0 root=held_zero")
 	HOLD(held_zero, malloc(0));
 }
 
-/*
- * Two blocks side by side, if there are such: what points to the end of one points to the other,
- * and a little before the other is in the one.
- */
-APART static void neighbours(size_t size, char **lower, char **upper)
+/* What points to the end of a block points to none, of whatever size and however they lie. */
+APART static void hold_ends(char **ends, size_t n, size_t size)
 {
-	static char *p[4096];
-	size_t i, j, step = malloc_usable_size(p[0] = malloc(size)), a = 0, b = 1;
+	for (size_t i = 0; i < n; i++)
+		HOLD(ends[i], (char *)malloc(size) + size);
+}
 
-	p[1] = malloc(size);
-	for (i = 2; i < ARRAY_LEN(p) && p[b] != p[a] + step; i++) {
-		p[i] = malloc(size);
-		for (j = 0; j < i; j++) {
-			if (p[i] == p[j] + step)
-				a = j, b = i;
-			else if (p[j] == p[i] + step)
-				a = i, b = j;
-		}
-	}
-	*lower = p[a];
-	*upper = p[b];
-	for (j = 0; j < i; j++)
-		if (j != a && j != b)
-			free(p[j]);
+CASE("plain", case_end, "direct 192 606208")
+{
+	static char *seen_ends[3][64];
+
+	hold_ends(seen_ends[0], 64, 1 << 8);
+	hold_ends(seen_ends[1], 64, 1 << 10);
+	hold_ends(seen_ends[2], 64, 1 << 13);
+}
+
+CASE("plain", case_end_mapped, "direct 8 8388608")
+{
+	static char *seen_ends[8];
+
+	hold_ends(seen_ends, 8, 1 << 20);
+}
+
+/* Before the start of a block is nothing, where the one below does not reach so far. */
+static char *seen_before[64];
+
+CASE("plain", case_before, "direct 64 98304")
+{
+	char *p[ARRAY_LEN(seen_before)];
+	size_t i, j;
+
+	for (i = 0; i < ARRAY_LEN(p); i++)
+		p[i] = malloc(1536);
+	for (i = 0; i < ARRAY_LEN(p); i++)
+		for (j = 0; j < ARRAY_LEN(p); j++)
+			if (p[j] < p[i] && p[i] - p[j] < 2 * 1536 && p[i] - p[j] > 1536 + 8)
+				HOLD(seen_before[i], p[i] - 8);
 	memset(p, 0, sizeof(p));
-}
-
-static char *held_upper, *held_lower;
-
-/* One past the end is the next block's, if anybody's. */
-CASE("plain", case_end, "direct 1 1792; reachable 1 1792 root=held_upper|seen_end")
-{
-	char *p, *q;
-
-	neighbours(1792, &p, &q);
-	HOLD(seen_end, p + 1792);
-	HOLD(held_upper, q);
-}
-
-CASE("plain", case_before, "direct 1 1536; reachable 1 1536 root=held_lower")
-{
-	char *p, *q;
-
-	neighbours(1536, &q, &p);
-	HOLD(seen_before, p - 8);
-	HOLD(held_lower, q);
+	use(p);
 }
 
 CASE("plain", case_end_in_slack, "direct 1 1033")

@@ -103,6 +103,7 @@ class Memcheck:
         "case_large": NUMBERS,
         "case_aligned_huge": NUMBERS,
         "case_many": NUMBERS,
+        "case_end_mapped": NUMBERS,
         "case_environment": "it has libc free the environment",
         "case_alternate_stack": "it does not ask the kernel",
         "case_alternate_stack_main": "it does not ask the kernel",
