@@ -131,6 +131,14 @@ static bool is_start(uintptr_t p, const struct block *b)
 	return rest >= sizeof(*w) && is_vtable(w[0]) && is_vtable(w[off / sizeof(*w)]);
 }
 
+/* new[] of no objects with destructors: their number is the whole block. */
+static bool is_empty_array(uintptr_t p, const struct block *b)
+{
+	const uintptr_t *number = b->addr;
+
+	return b->size == sizeof(*number) && p == (uintptr_t)(number + 1) && !*number;
+}
+
 /* The mark that a block gets from what is being scanned. */
 static uint32_t pass_on(enum mark_state state, const struct block *b, uintptr_t at)
 {
@@ -151,18 +159,20 @@ static void judge(uintptr_t word, uintptr_t at, struct block *block)
 {
 	struct block b = *block;
 	uint32_t mark;
+	bool whole;
 
 	if (!block_is_live(&b) || !b.rec)
 		return;
 	/* What was not asked for is not in it, but an empty block has an address too. */
-	if (word - (uintptr_t)b.addr >= b.size && word != (uintptr_t)b.addr)
+	whole = word == (uintptr_t)b.addr || is_empty_array(word, &b);
+	if (word - (uintptr_t)b.addr >= b.size && !whole)
 		return;
 	mark = b.rec->mark;
 	switch (m.phase) {
 	case REACH:
 		if (mark_state(mark) == MARK_REACHABLE)
 			return;
-		if (is_start(word, &b)) {
+		if (whole || is_start(word, &b)) {
 			b.rec->mark = pass_on(MARK_REACHABLE, &b, at);
 			push_block(&m.gray, &b, b.rec->mark);
 		} else if (!mark) {

@@ -214,6 +214,15 @@ CASE("cxx", case_cookie, "possible|reachable 1 168 root=held_cookie")
 	HOLD(held_cookie, new counted[10]);
 }
 
+/* Of no objects, the number is all there is, and the pointer is behind it. */
+static counted *held_empty;
+CASE("cxx", case_empty_cookie, "reachable 1 8 root=held_empty")
+{
+	volatile size_t none = 0;
+
+	HOLD(held_empty, new counted[none]);
+}
+
 struct first_base {
 	virtual ~first_base() = default;
 	long a = 1;

@@ -104,6 +104,7 @@ class Memcheck:
         "case_aligned_huge": NUMBERS,
         "case_many": NUMBERS,
         "case_end_mapped": NUMBERS,
+        "case_empty_cookie": "what points to the end of a block does not point to it",
         "case_environment": "it has libc free the environment",
         "case_alternate_stack": "it does not ask the kernel",
         "case_alternate_stack_main": "it does not ask the kernel",
