@@ -6,6 +6,7 @@
 #include "command.h"
 #include "launch.h"
 #include "library.h"
+#include "stragglers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* For those that the program has not waited for. */
+#define WAIT_MS 2000
 
 enum what { RUN_LEAKS, RUN_LIST, RUN_PROFILE };
 
@@ -27,6 +31,7 @@ enum {
 	OPTION_FREE_STACKS,
 	OPTION_EXIT_CODE,
 	OPTION_YOUNG,
+	OPTION_WAIT,
 };
 
 struct arguments {
@@ -35,6 +40,7 @@ struct arguments {
 	const char *profile; /* bytes, NULL: the library's default */
 	const char *unwind;
 	uint64_t depth, interval, young; /* 0: not named; young in ms */
+	uint64_t wait;			 /* ms */
 	bool free_stacks;
 	uint64_t exit_code; /* 0: off */
 	char **program;
@@ -90,6 +96,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--young: '%s' is not a time such as 500ms, 10s or 2m",
 				   arg);
 		return 0;
+	case OPTION_WAIT:
+		if (!parse_ms(arg, &arguments->wait))
+			argp_error(state, "--wait: '%s' is not a time such as 500ms, 10s or 2m",
+				   arg);
+		return 0;
 	case OPTION_FREE_STACKS:
 		arguments->free_stacks = true;
 		return 0;
@@ -127,6 +138,8 @@ static const struct argp_option options[] = {
 	{ "interval", OPTION_INTERVAL, "SECONDS", 0, "take a snapshot this often as well", 1 },
 	{ "young", OPTION_YOUNG, "TIME", 0,
 	  "blocks that nothing points to are young, not lost, up to this age", 1 },
+	{ "wait", OPTION_WAIT, "TIME", 0,
+	  "how long to wait for processes that the program leaves running (2s)", 1 },
 	{ "leak-exit-code", OPTION_EXIT_CODE, "N", 0,
 	  "exit with N if blocks are lost and the program succeeded", 1 },
 	{ 0 },
@@ -211,7 +224,7 @@ static const char *why_no_snapshot(int status)
 
 int command_run(int argc, char **argv)
 {
-	struct arguments arguments = { 0 };
+	struct arguments arguments = { .wait = WAIT_MS };
 	struct choice *choice = &arguments.choice;
 	char *library, *dir, *why;
 	bool fine, lost;
@@ -236,6 +249,7 @@ int command_run(int argc, char **argv)
 		free(dir);
 		return pid;
 	}
+	stragglers_wait(dir, arguments.wait);
 	why = xasprintf("%s: %s", arguments.program[0], why_no_snapshot(status));
 	fine = collect(dir, pid, why, choice, &lost);
 	free(why);

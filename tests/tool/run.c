@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A program with known leaks for `stele run`, that then does what its arguments say, one after another:
- * fork, exec, abort, _exit, raise=N, exit=N, wait (for signals; says which), stdin (copies it).
+ * fork, leave, exec, abort, _exit, raise=N, exit=N, wait (for signals; says which), stdin (copies it).
  */
 #include <signal.h>
 #include <stdio.h>
@@ -76,6 +76,17 @@ static void act(char **argv, const char *what)
 	if (strcmp(what, "fork") == 0) {
 		if (fork() == 0) {
 			leak_direct(7);
+			wipe();
+			exit(0);
+		}
+		wait(NULL);
+	} else if (strncmp(what, "leave=", 6) == 0) {
+		/* a grandchild that goes on, in a session of its own */
+		if (fork() == 0) {
+			if (setsid() < 0 || fork() != 0)
+				_exit(0);
+			usleep((useconds_t)atoi(what + 6) * 1000);
+			leak_direct(9);
 			wipe();
 			exit(0);
 		}

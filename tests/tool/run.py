@@ -110,6 +110,24 @@ ok(child and json.load(open(child[0]))["process"]["ppid"] == json.load(open(d + 
    "fork: parent and child")
 for path in found.values():
     os.unlink(path)
+result = run("-o", d + "/y.json", prog, "leave=300")
+found = [leaks(p) for p in outputs().values()]
+ok(len(found) == 3 and any(("direct", 1, 9, ["leak_direct", "act"]) in each for each in found) and
+   result.stderr == "", "a daemon that goes on for a moment makes its report", (result, found))
+for path in outputs().values():
+    os.unlink(path)
+began = time.monotonic()
+with open(d + "/said", "w+") as said:
+    result = subprocess.run([TOOL, "run", "--wait=100ms", "-o", d + "/y.json", prog, "leave=20000"],
+                            env=environment, stdout=said, stderr=said, check=False)
+    said.seek(0)
+    text = said.read()
+ok(time.monotonic() - began < 10 and result.returncode == 0 and len(outputs()) == 2 and
+   re.fullmatch(r"stele: process \d+ goes on: what it has to report is lost\n", text),
+   "one that goes on longer is named, and not waited for", (result, text))
+os.kill(int(text.split()[2]), signal.SIGKILL)
+for path in outputs().values():
+    os.unlink(path)
 run("-o", d + "/y.json", "sh", "-c", f"exec {prog}")
 ok(os.path.exists(d + "/y.json") and leaks(d + "/y.json") == LOST, "exec: FILE is what the process became", list(outputs()))
 for path in outputs().values():
