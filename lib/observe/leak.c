@@ -311,6 +311,8 @@ bool leak_report(const char *reason, const char *detail, const struct reporter *
 		done = w->done;
 		if (counts)
 			*counts = w->facts.counts;
+	} else {
+		warn("leaks: no report: no memory for it");
 	}
 	scratch_free_all();
 	WRITE_ONCE(owner, 0);
