@@ -85,6 +85,19 @@ void leak_at_end(const char *reason, const char *detail)
 		leak_hold();
 }
 
+/* The lock is left to fork(), which takes it; of the child nothing has been told. */
+void leak_at_daemon(void)
+{
+	scrub();
+	end("_exit", "daemon");
+}
+
+void leak_not_ended(void)
+{
+	if (leak_is_home())
+		WRITE_ONCE(ended, 0);
+}
+
 void leak_at_signal(int sig, const void *context)
 {
 	struct reporter r = { .context = context };

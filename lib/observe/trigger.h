@@ -22,6 +22,9 @@ void leak_fork_done(bool child);
 void leak_at_end(const char *reason, const char *detail);
 /* The same by a signal, whose context tells what the thread had. */
 void leak_at_signal(int sig, const void *context);
+/* This process ends as soon as daemon() has made another; or it failed, and goes on. */
+void leak_at_daemon(void);
+void leak_not_ended(void);
 /* @path is about to be executed; @search: along PATH, and scripts without #! too. */
 void leak_at_exec(const char *path, bool search);
 /* The same for a file that is named by a descriptor, or relative to one. */

@@ -120,6 +120,20 @@ __public int execveat(int fd, const char *path, char *const argv[], char *const 
 	return next ? next(fd, path, argv, envp, flags) : missing();
 }
 
+/* The parent's _exit() is libc's own, which does not come by here. */
+__public int daemon(int nochdir, int noclose)
+{
+	int (*next)(int, int) = NEXT(int (*)(int, int), "daemon");
+	int err;
+
+	if (leak_on)
+		leak_at_daemon();
+	err = next ? next(nochdir, noclose) : missing();
+	if (err && leak_on)
+		leak_not_ended();
+	return err;
+}
+
 static size_t count(const char *first, va_list ap)
 {
 	size_t n = 1;

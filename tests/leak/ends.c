@@ -426,6 +426,37 @@ static int end_daemon(void)
 	return read(gone[0], &c, 1) == 0 ? 0 : 1;
 }
 
+/* The same by libc's function, whose parent ends inside of it. */
+EXPECT("daemon_call.parent", case_before_call, "direct 1 1047");
+EXPECT("daemon_call.child", case_before_call, "direct 1 1047");
+CALLED("daemon_call.grandchild", case_before_call, "direct 1 1047", void, (void))
+{
+	use(malloc(1047));
+}
+LEAK("daemon_call.grandchild", case_in_call, "direct 1 1048", 1048)
+
+static int end_daemon_call(void)
+{
+	int gone[2];
+	char c;
+	pid_t pid;
+
+	case_before_call();
+	NEED(pipe(gone) == 0);
+	pid = fork();
+	if (pid == 0) {
+		truth_role("child");
+		NEED(daemon(1, 1) == 0);
+		truth_role("grandchild");
+		case_in_call();
+		exit(0);
+	}
+	truth_role("parent");
+	close(gone[1]);
+	wait_for(pid, 0);
+	return read(gone[0], &c, 1) == 0 ? 0 : 1;
+}
+
 /* --- exec --- */
 
 static char *self(const char *scene, char **argv)
@@ -706,6 +737,7 @@ const struct scene_end scene_ends[] = {
 	{"fork", "exit 0", end_fork},
 	{"fork_threads", "exit 0", end_fork_threads},
 	{"daemon", "exit 0", end_daemon},
+	{"daemon_call", "exit 0", end_daemon_call},
 	{"exec", "exit 13", end_exec},
 	{"execd", "exit 13", end_execd},
 	{"exec_failed", "exit 0", end_exec_failed},
