@@ -115,6 +115,14 @@ static bool step_plain(struct walk *w, const struct rule *r)
 	return true;
 }
 
+/* Where a handler returns to stands no call; the row of the system's code says what it is. */
+static bool is_signal_return(uintptr_t ra)
+{
+	struct cfi_row row;
+
+	return cfi_find(ra - 1, &row) && row.signal;
+}
+
 static bool step_fp(struct walk *w)
 {
 	uintptr_t fp, old, ra;
@@ -125,7 +133,7 @@ static bool step_fp(struct walk *w)
 	if (!load(w, fp + WORD, READ_WORD, &ra) || !load(w, fp, READ_RELATIVE, &old))
 		return false;
 	rule_find(ra - 1, &next);
-	if (!next.after_call)
+	if (!next.after_call && !is_signal_return(ra))
 		return false;
 	for (unsigned reg = 0; reg < CFI_NR_REGS; reg++)
 		w->where[reg] = W_UNKNOWN;

@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 
 typedef void call_fn(void);
 typedef void hold_fn(void *p);
@@ -93,4 +94,18 @@ STEP("modules", use_bare)
 {
 	bare_entry = (bare_fn *)truth_symbol(truth_load("lib_bare"), "bare_entry");
 	case_bare();
+}
+
+/* A handler returns to where no call stands: its frame pointer leads across all the same. */
+EXPECT("modules", case_flat_handler,
+       "direct 1 706 then=^case_flat_handler<.*raise.*<use_flat<run_cases<main$");
+
+STEP("modules", use_flat)
+{
+	struct sigaction action = {0}, old;
+
+	action.sa_handler = (void (*)(int))truth_symbol(truth_load("lib_flat"),
+							"case_flat_handler");
+	NEED(sigaction(SIGUSR1, &action, &old) == 0 && raise(SIGUSR1) == 0 &&
+	     sigaction(SIGUSR1, &old, NULL) == 0);
 }
