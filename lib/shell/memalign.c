@@ -9,7 +9,26 @@
 #include "shell/shell.h"
 #include "tune/tune.h"
 
-static void *aligned(size_t size, size_t align)
+/* As malloc's hit path, of any class; NULL: a miss. */
+static __force_inline void *aligned_hit(size_t size __unused_arg, size_t align __unused_arg)
+{
+#ifdef HAVE_RSEQ
+	size_t bytes = ALIGN_UP(size + !size, align);
+
+	/* 0 where it wraps. What the program wants mapped, however small, is for others. */
+	if (likely(align <= PAGE_SIZE && bytes - 1 < SIZE_MAX_SLAB &&
+		   hit.size_limit > HIT_SIZES && bytes < READ_ONCE(tune.mmap_threshold))) {
+		void *p;
+
+		rseq_hit_pop(size_class(bytes), p, miss);
+		return p;
+	}
+miss:
+#endif
+	return NULL;
+}
+
+static __noinline void *aligned_miss(size_t size, size_t align)
 {
 	if (unlikely(track_any)) {
 		void *p = NULL;
@@ -20,28 +39,38 @@ static void *aligned(size_t size, size_t align)
 			p = unsampled_pop(size_class_aligned(size, align));
 		return likely(p) ? p : kmalloc_aligned(size, align);
 	}
-#ifdef HAVE_RSEQ
-	if (hit.size_limit > HIT_SIZES && align <= PAGE_SIZE && size <= SIZE_MAX_SLAB &&
-	    MAX(size, align) < READ_ONCE(tune.mmap_threshold)) {
-		void *p;
-
-		rseq_hit_pop(size_class_aligned(size, align), p, miss);
-		return p;
-	}
-miss:
-#endif
 	if (unlikely(!READ_ONCE(life_ready))) {
 		if (!life_init())
 			return life_other_alloc(size, align, false);
-		return aligned(size, align);
+		return aligned_miss(size, align);
 	}
 	return kmalloc_aligned(size, align);
+}
+
+static inline void *aligned(size_t size, size_t align)
+{
+	void *p = aligned_hit(size, align);
+
+	return likely(p) ? p : aligned_miss(size, align);
 }
 
 static void *invalid(void)
 {
 	errno = EINVAL;
 	return NULL;
+}
+
+/* Apart, so that the hit path has no registers to save. */
+static __noinline int posix_miss(void **out, size_t align, size_t size)
+{
+	int saved = errno;
+	void *p = aligned_miss(size, align);
+
+	errno = saved;
+	if (!p)
+		return ENOMEM;
+	*out = p;
+	return 0;
 }
 
 /* As glibc: any alignment is rounded up to a power of two. */
@@ -54,15 +83,13 @@ __public void *memalign(size_t align, size_t size)
 
 __public int posix_memalign(void **out, size_t align, size_t size)
 {
-	int saved = errno;
 	void *p;
 
 	if (!is_pow2(align) || align % sizeof(void *))
 		return EINVAL;
-	p = aligned(size, align);
-	errno = saved;
-	if (!p)
-		return ENOMEM;
+	p = aligned_hit(size, align);
+	if (unlikely(!p))
+		return posix_miss(out, align, size);
 	*out = p;
 	return 0;
 }

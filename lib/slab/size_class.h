@@ -18,18 +18,19 @@
 #define SIZE_MAX_SLAB	32768
 #define NR_SIZE_CLASSES	40		/* classes 1..40 */
 
-/* 1 <= size <= SIZE_MAX_SLAB; size 0 is served as 1. */
+/*
+ * 1 <= size <= SIZE_MAX_SLAB; size 0 is served as 1. Without a branch, as sizes are
+ * what no CPU can predict: with 2^k <= size - 1 < 2^(k+1) the two bits below the highest
+ * say which quarter it is, and where steps are fine, k is held at 6.
+ */
 static inline unsigned size_class(size_t size)
 {
-	size_t last = size ? size - 1 : 0;
+	size_t last = size - (size != 0);
+	unsigned k = bit_last(last | SIZE_FINE / 2);
 
-	if (last < SIZE_FINE)
-		return (unsigned)(last / SIZE_STEP) + 1;
-
-	unsigned k = bit_last(last);	/* last lies in [2^k, 2^(k+1)) */
-
-	return 9 + (k - 7) * 4 + ((last >> (k - 2)) & 3);
+	return (unsigned)(last >> (k - 2)) + 4 * k - 23;
 }
+static_assert(SIZE_FINE == 128 && SIZE_STEP == 16, "k = 6 counts in steps of 16 from class 1");
 
 static inline size_t class_size(unsigned class)
 {
