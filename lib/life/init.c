@@ -41,10 +41,11 @@ bool life_ready __initdata;
 static struct lock init_lock = LOCK_INIT(RANK_INIT);
 static bool environment_read __initdata;
 
-/* Defined by a program that is built with a sanitizer. */
-extern void __asan_init(void) __weak_ref;
-extern void __tsan_init(void) __weak_ref;
-extern void __msan_init(void) __weak_ref;
+/*
+ * Defined by a program that is built with a sanitizer that has a malloc. One name for all of
+ * them: a name that nobody has is looked for everywhere, at each start.
+ */
+extern void __sanitizer_get_allocated_size(void) __weak_ref;
 
 /* Holds its own address, once ld.so has relocated us. */
 static void *volatile relocated = (void *)&relocated;
@@ -77,7 +78,7 @@ static bool must_stay_out(void)
 		warn("under valgrind: leaving %s to libc's malloc", os_program());
 		return true;
 	}
-	if (&__asan_init || &__tsan_init || &__msan_init)
+	if (&__sanitizer_get_allocated_size)
 		warn("%s is built with a sanitizer, which does not see Stele's blocks",
 		     os_program());
 	return tune_has_name(TUNE_ID_skip, os_program());

@@ -34,7 +34,8 @@ extern char __libc_single_threaded __weak_ref;
 /* What the pthread_atfork() of libc_nonshared.a is, which lies behind all of our code. */
 extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
 			     void *dso);
-extern void *__dso_handle __hidden;
+/* Which library it is that registers; crtbeginS.o has it, where that is linked (lib/Makefile.inc). */
+void *__dso_handle __hidden __weak_ref = &__dso_handle;
 #endif
 
 size_t os_page_size(void)

@@ -58,7 +58,7 @@ static const char *const source_names[] = {
 static_assert(ARRAY_SIZE(source_names) == TUNE_MALLOPT + 1, "one name per source");
 
 /* What is to be printed when all sources are read. */
-static bool want_help, want_confirm;
+static bool want_help __initdata, want_confirm __initdata;
 
 static void print_wanted(void)
 {
