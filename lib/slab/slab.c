@@ -198,6 +198,13 @@ static size_t slab_take(struct kmem_cache *c, struct slab *s, void **objs, size_
 		char *first = (char *)s->base + w * 64 * size;
 		uint64_t spare = free;
 
+		/* Nothing of it is out: so it is with what was fresh or freed as a whole. */
+		if (spare == ~0ull && left >= 64) {
+			for (unsigned i = 0; i < 64; i++, first += size)
+				objs[--left] = first;
+			last = w * 64 + 63;
+			spare = 0;
+		}
 		while (spare && left) {
 			last = w * 64 + bit_first(spare);
 			objs[--left] = first + bit_first(spare) * size;
