@@ -29,7 +29,7 @@
 
 /* Classes up to here may have sheaves; those behind kmalloc's up to EXTRA_SLOTS objects. */
 #define NR_SHEAF_CLASSES 104
-#define SHEAF_MAX	2048u
+#define SHEAF_MAX	8192u
 #define EXTRA_SLOTS	256u
 
 enum {
