@@ -428,6 +428,21 @@ void *page_alloc_meta(size_t npages)
 	return p;
 }
 
+void *page_alloc_table(size_t npages)
+{
+	size_t unit = os_page_size() >> PAGE_SHIFT;
+	struct page *page;
+	void *p = page_alloc(npages, unit, &page);
+
+	if (!p)
+		return NULL;
+	page->state = PG_META;
+	if (tune_is_dynamic() && npages - untouched(addr_pfn(p), npages) > npages / 4)
+		empty_run(addr_pfn(p), npages);
+	page_zero(p, npages);
+	return p;
+}
+
 void page_free_meta(void *addr, size_t npages)
 {
 	page_free(addr, npages, npages);

@@ -133,6 +133,11 @@ void page_zero(void *addr, size_t npages);
 /* Pages for the library's own structures: zeroed, never NULL-tested cheaply. */
 void *page_alloc_meta(size_t npages);
 void page_free_meta(void *addr, size_t npages);
+/*
+ * The same for tables that are large, and seldom full: what was in memory of the pages
+ * goes back to the system, so that only what is written comes to lie there.
+ */
+void *page_alloc_table(size_t npages);
 
 /* Set the class of a run's pages. The owner of the run calls it. */
 void page_set_class(void *addr, size_t npages, unsigned class);

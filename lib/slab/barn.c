@@ -8,7 +8,7 @@
  * One stack per cache. A producer on one CPU and a consumer on another move
  * whole batches through it: a lock and a copy per batch, no touch of objects,
  * nothing handed back to an "owner". Its array is allocated when first used
- * and, being fresh pages, costs only what has been filled.
+ * and, of pages that are not in memory, costs only what has been filled.
  *
  * What comes out is in the order in which it was freed. Slabs give objects out by
  * address, fullest slab first: neighbours that a program walks together. So a
@@ -47,7 +47,7 @@ static bool open_barn(struct barn *b)
 {
 	size_t pages = bytes_pages(b->limit * sizeof(void *));
 
-	b->objs = page_alloc_meta(pages);
+	b->objs = page_alloc_table(pages);
 	b->pages = (uint32_t)pages;
 	return b->objs;
 }

@@ -31,7 +31,7 @@ void region_set_layout(void)
 
 struct region *region_create(void)
 {
-	struct region *r = page_alloc_meta(bytes_pages(region_bytes));
+	struct region *r = page_alloc_table(bytes_pages(region_bytes));
 
 	if (!r)
 		return NULL;

@@ -491,6 +491,54 @@ START_TEST(sparse_zeroed)
 }
 END_TEST
 
+/* A table takes no page that is in memory away from others. */
+static void tables(size_t page_size, bool refused)
+{
+	const size_t n = 64;
+	char *p, *q;
+
+	fake_boot();
+	fake.page_size = page_size;
+	p = get(n, page_size / PAGE_SIZE);
+	memset(p, 0xee, n * PAGE_SIZE);
+	while (z->free)
+		get(1, 1);
+	page_free(p, n, n);
+	if (refused)
+		fake_fail(FAKE_PURGE, 0, FAKE_ALWAYS, EINVAL);
+	q = page_alloc_table(n);
+	ck_assert_ptr_eq(p, q);
+	ck_assert_uint_eq(page_touched(q, n), refused ? ~0ull : 0);
+	ck_assert_uint_eq(fake.calls[FAKE_PURGE], 1);
+	ck_assert(all_zero(q, n * PAGE_SIZE));
+	page_free_meta(q, n);
+	ck_assert_uint_eq(z->free_touched, n);
+	zones_hold();
+}
+
+START_TEST(tables_4k) { tables(4096, false); }
+END_TEST
+START_TEST(tables_16k) { tables(16384, false); }
+END_TEST
+START_TEST(tables_refused) { tables(4096, true); }
+END_TEST
+
+/* Who sets parameters counts on no call. */
+START_TEST(tables_without_calls)
+{
+	char *p;
+
+	fake_boot();
+	p = get(64, 1);
+	memset(p, 0xee, 64 * PAGE_SIZE);
+	page_free(p, 64, 64);
+	ck_assert_int_eq(tune_mallopt(-2, 1 << 20), 1);
+	ck_assert_ptr_eq(page_alloc_table(64), p);
+	ck_assert(all_zero(p, 64 * PAGE_SIZE));
+	ck_assert_uint_eq(fake.calls[FAKE_PURGE], 0);
+}
+END_TEST
+
 START_TEST(boot_blocks)
 {
 	char *p, *last = NULL;
@@ -523,7 +571,7 @@ int main(void)
 		extend_at_the_top, extend_without_memory, trim_threshold, purges_4k,
 		purges_64k, purge_refused, reclaims_4k, reclaims_16k, boot_blocks,
 		sparse_moves_4k, sparse_moves_16k, sparse_stays, sparse_full, sparse_refused,
-		sparse_zeroed,
+		sparse_zeroed, tables_4k, tables_16k, tables_refused, tables_without_calls,
 	};
 
 	return unit_run("page", tests, ARRAY_SIZE(tests));
