@@ -2,8 +2,8 @@
 /*
  * The program is in our process group, so the terminal's signals reach it without us: Ctrl-C and
  * Ctrl-\ are ignored here while it runs, and it decides. Signals that are sent to a process,
- * such as kill's, come to us and are passed on. When the program stops we stop too, so that the
- * shell sees a stopped job, and when we are continued it is.
+ * such as kill's, come to us and are passed on. When the terminal stops the program
+ * we stop too, so that the shell sees a stopped job, and when we are continued it is.
  */
 #include "launch.h"
 
@@ -95,6 +95,9 @@ static int wait_for(pid_t pid)
 		}
 		if (!WIFSTOPPED(status))
 			return status;
+		/* not the terminal's: who sent it will continue the program, and not us */
+		if (WSTOPSIG(status) == SIGSTOP)
+			continue;
 		raise(SIGSTOP);
 		kill(pid, SIGCONT);
 	}

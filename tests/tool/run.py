@@ -80,6 +80,9 @@ result = run(os.path.join(d, "nosuch"))
 same((result.returncode, result.stderr), (127, f"stele: {d}/nosuch: No such file or directory\n"), "no such program")
 result = run(d)
 same((result.returncode, result.stderr), (126, f"stele: {d}: Permission denied\n"), "not a program")
+result = run("true", env={**environment, "STELE_CONF": "skip=true"})
+same((result.returncode, result.stderr),
+     (1, "stele: true: left no snapshot: is it privileged, or linked statically?\n"), "a program that makes no report")
 result = run("-o", d + "/no/such.json", "touch", d + "/ran")
 ok(result.returncode == 1 and not os.path.exists(d + "/ran"), "an output that cannot be written: nothing is run", result)
 same(run("--leak-exit-code=9", prog).returncode, 9, "--leak-exit-code")
@@ -201,6 +204,16 @@ result, seen = on_terminal([(True, "$ "), (False, f"{TOOL} run -o {out} {prog} t
                             (False, "\x1a"), (True, "Stopped"), (False, "fg\n"), (True, "idle"), (False, "\x03"),
                             (True, "$ "), (False, "echo status $?\n"), (True, "status 130")])
 ok(result == [], "a job of a shell: in the foreground, stopped and continued twice, ended by Ctrl-C", f"{result}\n{seen}")
+
+p = start(prog, "wait", "exit=4")
+p.stdout.readline()
+child = int(open(f"/proc/{p.pid}/task/{p.pid}/children").read())
+os.kill(child, signal.SIGSTOP)
+time.sleep(0.3)
+os.kill(child, signal.SIGCONT)
+p.send_signal(signal.SIGTERM)
+same((p.communicate(timeout=60)[0], p.returncode), ("got the signal\n", 4),
+     "who stops the program, and continues it, need not know of the tool")
 
 # ---- a running process ----
 
