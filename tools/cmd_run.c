@@ -46,12 +46,12 @@ struct arguments {
 	char **program;
 };
 
-/* A number of bytes as STELE_CONF takes it. */
+/* A number of bytes as STELE_CONF takes it, and not 0. */
 static bool is_size(const char *arg)
 {
 	size_t n = strspn(arg, "0123456789");
 
-	return n > 0 && (arg[n] == '\0' || (strchr("KMGkmg", arg[n]) && arg[n + 1] == '\0'));
+	return n > strspn(arg, "0") && (arg[n] == '\0' || (strchr("KMGkmg", arg[n]) && arg[n + 1] == '\0'));
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)

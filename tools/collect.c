@@ -222,8 +222,10 @@ bool collect(const char *dir, pid_t pid, const char *no_snapshot, struct choice 
 	*lost = false;
 	if (form == NULL && choice->output)
 		form = form_of_file(choice->output, &at);
-	if (own == NO_INDEX && fine)
+	if (own == NO_INDEX && fine) {
 		complain("%s", no_snapshot);
+		fine = false;
+	}
 	if (own != NO_INDEX)
 		fine &= report_group(&list, own, true, form, choice, symbols, lost);
 	for (i = 0; i < list.n; i++)

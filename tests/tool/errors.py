@@ -147,8 +147,8 @@ refused(2, "a difference has no form 'pprof'", "diff", "--pprof", snap, snap)
 for args in ([], ["nosuch"], ["report"], ["report", "--nosuch", snap], ["report", "--show=nosuch", snap],
              ["report", "--sort=size", snap], ["report", "--min-age=old", snap], ["report", "--top=-1", snap],
              ["diff", snap], ["diff", snap, snap, snap], ["leaks"], ["run"], ["run", "--json", "true"],
-             ["run", "--profile=lots", "true"], ["run", "--unwind=magic", "true"],
-             ["run", "--leak-exit-code=300", "true"]):
+             ["run", "--profile=lots", "true"], ["run", "--profile=0", "true"], ["run", "--wait=ever", "true"],
+             ["run", "--unwind=magic", "true"], ["run", "--leak-exit-code=300", "true"]):
     result = stele(*args)
     ok(result.returncode == 2 and result.stdout == "" and result.stderr, "usage: stele " + " ".join(args)[-40:],
        f"{result.returncode}\n{result.stdout}{result.stderr}")
