@@ -26,6 +26,7 @@
 /* Pages up to which markers in the page table are cheaper than a mapping. */
 #define GUARD_PAGES	16
 
+#define LOW_LIMIT	(1ull << 32)
 #define LOW_FIRST	(16ul << 20)	/* programs that are linked low, and NULL */
 #define LOW_STEP	(1ul << 20)
 
@@ -65,6 +66,11 @@ static bool map_at(uintptr_t at, size_t len)
 		return true;
 	os_unmap((void *)ret, len);
 	return false;
+}
+
+uint64_t os_low_limit(void)
+{
+	return LOW_LIMIT;
 }
 
 /*

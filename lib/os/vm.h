@@ -11,12 +11,13 @@
 
 #include "base/compiler.h"
 
-#define LOW_LIMIT	(1ull << 32)	/* what os_map_low() stays below */
+/* What os_map_low() stays below. */
+uint64_t os_low_limit(void);
 
 /* The size of a huge page that one entry of the next table maps. */
 size_t os_huge_size(void);
 
-/* Fresh zeroed private memory below LOW_LIMIT. */
+/* Fresh zeroed private memory below os_low_limit(). */
 int os_map_low(size_t len, void **addr);
 
 /* Address space alone: nobody else is given it, every access faults. */

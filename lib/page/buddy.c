@@ -214,28 +214,48 @@ static size_t run_above(pfn_t start, size_t want)
 	return pfn - start;
 }
 
-pfn_t buddy_alloc_run(struct zone *z, size_t npages)
+/* One that has a block in @s; each candidate is one of *@tries. */
+static pfn_t take_run(struct section *s, size_t npages, size_t align, pfn_t limit, unsigned *tries)
 {
 	/* A run of n pages holds a whole block of half its size, if not more. */
-	unsigned order = MIN(bit_last(npages) - 1, (unsigned)MAX_ORDER);
-	unsigned tries = 0;
+	unsigned order = npages > 1 ? MIN(bit_last(npages) - 1, (unsigned)MAX_ORDER) : 0;
+	size_t page = 0;
 
-	for (size_t k = 0; k < z->nr_sections; k++) {
-		struct section *s = *zone_section(z, k);
-		size_t page = 0, run;
+	while (*tries && (page = next_block(s, order, page)) < SECTION_PAGES) {
+		pfn_t block = s->base + page, low = block - buddy_run_below(block);
+		pfn_t start = ALIGN_UP(low, align), end = start + npages;
+		size_t run = run_above(low, end - low);
 
-		while ((page = next_block(s, order, page)) < SECTION_PAGES) {
-			pfn_t block = s->base + page, start = block - buddy_run_below(block);
-
-			run = run_above(start, npages);
-			if (run >= npages && buddy_take(start, npages))
-				return start;
-			if (++tries == RUN_TRIES)
-				return 0;
-			page = start + run - s->base;
-		}
+		if (run >= end - low && end <= limit && buddy_take(start, npages))
+			return start;
+		--*tries;
+		page = low + run - s->base;
 	}
 	return 0;
+}
+
+pfn_t buddy_alloc_run(struct zone *z, size_t npages)
+{
+	unsigned tries = RUN_TRIES;
+	pfn_t pfn = 0;
+
+	for (size_t k = 0; k < z->nr_sections && tries && !pfn; k++)
+		pfn = take_run(*zone_section(z, k), npages, 1, ~(pfn_t)0, &tries);
+	return pfn;
+}
+
+pfn_t buddy_alloc_below(struct zone *z, size_t npages, size_t align, pfn_t limit)
+{
+	pfn_t pfn = 0;
+
+	for (size_t k = 0; k < z->nr_sections && !pfn; k++) {
+		struct section *s = *zone_section(z, k);
+		unsigned tries = RUN_TRIES;
+
+		if (s->base < limit)
+			pfn = take_run(s, npages, align, limit, &tries);
+	}
+	return pfn;
 }
 
 /* The section that holds the pages right behind this one, in any zone. */

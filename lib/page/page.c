@@ -3,9 +3,10 @@
  * The page allocator's front: order of service over zones and growth.
  *
  *	1 a free run of ZONE_BRK	2 growth of the break
- *	3 a free run of ZONE_MMAP	4 a new chunk
+ *	3 a free run of ZONE_MMAP	5 a new chunk
+ *	4 a free run of ZONE_DMA32
  *
- * and, for those who may: 5 the reserve.
+ * and, for those who may: 6 the reserve.
  *
  * 3 comes before 2 when ZONE_MMAP has pages: whoever has grown it found the
  * break stuck, and reuse is cheaper than growth.
@@ -46,12 +47,17 @@ static pfn_t take_free(struct zone *z, size_t npages, size_t align)
 static pfn_t alloc_low(size_t npages, size_t align, unsigned how)
 {
 	struct zone *brk = &zones[ZONE_BRK], *z = &zones[ZONE_DMA32];
-	pfn_t pfn = 0;
+	pfn_t limit = os_low_limit() >> PAGE_SHIFT, pfn = 0;
 
-	if (brk->end && brk->end <= LOW_LIMIT >> PAGE_SHIFT)
+	if (brk->end && brk->end <= limit)
 		pfn = take_free(brk, npages, align);
 	if (!pfn && z->present)
 		pfn = take_free(z, npages, align);
+	/* Low chunks that share a section with another zone, and that zone's own. */
+	if (!pfn)
+		pfn = buddy_alloc_below(brk, npages, align, limit);
+	if (!pfn)
+		pfn = buddy_alloc_below(&zones[ZONE_MMAP], npages, align, limit);
 	if (!pfn && how & ALLOC_GROW)
 		pfn = zone_mmap_grow(z, npages, align);
 	return pfn;
@@ -66,10 +72,11 @@ static pfn_t alloc_locked(size_t npages, size_t align, unsigned how)
 	pfn = take_free(&zones[ZONE_BRK], npages, align);
 	if (!pfn && zones[ZONE_MMAP].present)
 		pfn = take_free(&zones[ZONE_MMAP], npages, align);
-	if (pfn || !(how & ALLOC_GROW))
-		return pfn;
-	pfn = zone_brk_grow(&zones[ZONE_BRK], npages, align);
-	if (!pfn)
+	if (!pfn && how & ALLOC_GROW)
+		pfn = zone_brk_grow(&zones[ZONE_BRK], npages, align);
+	if (!pfn && zones[ZONE_DMA32].present)
+		pfn = take_free(&zones[ZONE_DMA32], npages, align);
+	if (!pfn && how & ALLOC_GROW)
 		pfn = zone_mmap_grow(&zones[ZONE_MMAP], npages, align);
 	return pfn;
 }

@@ -68,7 +68,7 @@ enum alloc_flags {
 	ALLOC_HIGH = 4,		/* use half of the reserve, */
 	ALLOC_HARDER = 8,	/* or five eighths, */
 	ALLOC_RESERVE = 16,	/* or all of it (reserve.c) */
-	ALLOC_LOW = 32,		/* only below LOW_LIMIT (os/vm.h); nothing of the reserve */
+	ALLOC_LOW = 32,		/* only below os_low_limit(); nothing of the reserve */
 	ALLOC_NORMAL = ALLOC_WAIT | ALLOC_GROW,
 };
 

@@ -30,7 +30,7 @@ struct vmap_area {
 	uint8_t kind;			/* enum vmap_kind */
 	uint8_t huge;			/* enum vmap_huge */
 	bool freed;			/* sealed; waits for its unmapping */
-	bool low;			/* below LOW_LIMIT */
+	bool low;			/* below os_low_limit() */
 	struct os_file file;		/* VMAP_REGION */
 	uint64_t offset;		/* VMAP_REGION, of addr */
 };

@@ -4,11 +4,13 @@
  *
  *	ZONE_BRK	one range that grows and shrinks with the break
  *	ZONE_MMAP	chunks by mmap, for when the break cannot move
- *	ZONE_DMA32	chunks below 4 GiB, for requests that want them
+ *	ZONE_DMA32	chunks below 4 GiB, for requests that want them; others take
+ *			what is free there before they have a chunk mapped
  *
  * A section belongs to the zone that first had a page in it; where the break
- * and a chunk meet in one section, its free pages are kept in that zone's
- * bitmaps whichever way they came. One lock covers all zones.
+ * and a chunk, or two chunks, meet in one section, its free pages are kept in that
+ * zone's bitmaps whichever way they came, and whoever looks for pages of the other
+ * looks there too. One lock covers all zones.
  *
  * Layout of a growth that needs new tables ("memmap on memory"):
  *
@@ -97,6 +99,8 @@ pfn_t buddy_alloc_exact(struct zone *z, size_t npages, unsigned align_order);
  * do; looks at a few candidates only. 0: none of them.
  */
 pfn_t buddy_alloc_run(struct zone *z, size_t npages);
+/* The same for any alignment, of pages below @limit; a few candidates per section. */
+pfn_t buddy_alloc_below(struct zone *z, size_t npages, size_t align, pfn_t limit);
 /* More than MAX_BLOCK pages, or alignment above it: runs of largest blocks. */
 pfn_t buddy_alloc_contig(struct zone *z, size_t npages, size_t align);
 /* Take this very range if all of it is free. */

@@ -32,6 +32,11 @@ size_t os_huge_size(void)
 	return fake.page_size * (fake.page_size / 8);
 }
 
+uint64_t os_low_limit(void)
+{
+	return fake.low_limit;
+}
+
 int os_map_low(size_t len, void **addr)
 {
 	return os_map(len, addr);

@@ -427,6 +427,68 @@ START_TEST(zones_share_section)
 }
 END_TEST
 
+static char *get_low(size_t npages)
+{
+	struct page *page;
+	char *p = page_alloc_class(npages, npages, CLASS_NONE, ALLOC_NORMAL | ALLOC_LOW, &page);
+
+	must(p != NULL && (uintptr_t)p + npages * PAGE_SIZE <= fake.low_limit);
+	return p;
+}
+
+/* Chunks of low pages and of others meet in one section: both are found again. */
+static void low_shares_section(bool low_first)
+{
+	struct zone *low = &zones[ZONE_DMA32];
+	size_t maps;
+
+	boot(4096);
+	fake_break(MIB, 0);
+	fake.low_limit = fake.base + FAKE_MIDDLE;
+	fake_map_area(128 * MIB, 250 * MIB);
+	page_free(low_first ? get_low(64) : get(64), 64, 64);
+	/* A second chunk below or in the rest of the same section. */
+	if (low_first)
+		page_free(get(1500), 1500, 1500);
+	else
+		page_free(get_low(1024), 1024, 1024);
+	maps = fake.calls[FAKE_MAP];
+	ck_assert_uint_eq(maps, 2);
+	ck_assert_uint_eq(low->present == 0, !low_first);
+	ck_assert_uint_eq(m->present == 0, low_first);
+	for (size_t n = 1; n <= 512; n *= 2) {
+		char *p = get_low(n), *q = get(n);
+
+		page_free(q, n, n);
+		page_free(p, n, n);
+		zones_hold();
+	}
+	ck_assert_uint_eq(fake.calls[FAKE_MAP], maps);
+	ck_assert_uint_eq(zones_used(), 0);
+}
+
+START_TEST(low_in_anothers_section) { low_shares_section(false); }
+END_TEST
+START_TEST(others_in_low_section) { low_shares_section(true); }
+END_TEST
+
+/* Of a break that has grown past the limit, what lies below it is low. */
+START_TEST(low_end_of_the_break)
+{
+	char *p;
+
+	boot(4096);
+	fake.low_limit = fake.brk_start + 20 * MIB;
+	p = get(50 * MIB / PAGE_SIZE);
+	page_free(p, 50 * MIB / PAGE_SIZE, 0);
+	ck_assert_uint_gt(z->end << PAGE_SHIFT, fake.low_limit);
+	for (size_t n = 1; n <= 1024; n *= 2)
+		get_low(n);
+	ck_assert_uint_eq(fake.calls[FAKE_MAP], 0);
+	zones_hold();
+}
+END_TEST
+
 /* A refused trim loses no book-keeping: growth goes on behind. */
 START_TEST(trim_refused)
 {
@@ -504,8 +566,9 @@ int main(void)
 		trim_16k, trim_64k, trim_many_carves, trim_pads, foreign_between,
 		foreign_every_growth, foreign_race, break_stolen, stuck_break,
 		becomes_stuck_4k, becomes_stuck_16k, becomes_stuck_64k,
-		chunks_hold_their_tables, chunks_merge, zones_share_section, trim_refused,
-		random_4k, random_16k, random_64k,
+		chunks_hold_their_tables, chunks_merge, zones_share_section,
+		low_in_anothers_section, others_in_low_section, low_end_of_the_break,
+		trim_refused, random_4k, random_16k, random_64k,
 	};
 
 	return unit_run("zone", tests, ARRAY_SIZE(tests));
