@@ -213,7 +213,7 @@ static struct kmem_cache *small_cache(unsigned class, unsigned how)
 	if (c || !(how & ALLOC_WAIT))
 		return c;
 	fmt_print(name, sizeof(name), "kmalloc-cg-%u", (unsigned)class_size(class));
-	c = cache_open(name, class_size(class), false, &small_ops, NULL);
+	c = cache_open(name, class_size(class), 0, &small_ops, NULL);
 	if (c && !__atomic_compare_exchange_n(&small[class], &none, c, false, __ATOMIC_ACQ_REL,
 					      __ATOMIC_ACQUIRE)) {
 		cache_close(c);

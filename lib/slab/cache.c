@@ -204,13 +204,15 @@ static struct kmem_cache *open_behind(struct stele_kmem_cache *h,
 {
 	struct debug_layout d = debug_layout(h->size, h->flags | (is_made(a) ? SLAB_LINK : 0));
 	const struct cache_ops *ops = ops_for(a);
-	bool sheaves = !(a->flags & (SLAB_DEBUG_FLAGS | STELE_SLAB_ACCOUNT));
+	size_t slots = a->sheaf_capacity ? CLAMP(a->sheaf_capacity, 2u, EXTRA_SLOTS) : EXTRA_SLOTS;
 	size_t stride = ALIGN_UP((size_t)d.end, h->align);
 	struct kmem_cache *c;
 
 	if (ops && ops->make)
 		stride = MAX(stride, ALIGN_UP((size_t)MADE_SIZE_MIN, h->align));
-	c = cache_open(h->name, stride, sheaves, ops, h);
+	if (a->flags & (SLAB_DEBUG_FLAGS | STELE_SLAB_ACCOUNT))
+		slots = 0;
+	c = cache_open(h->name, stride, slots, ops, h);
 	if (!c)
 		return NULL;
 	c->link = d.link;
@@ -218,8 +220,6 @@ static struct kmem_cache *open_behind(struct stele_kmem_cache *h,
 	/* What lies behind the object is not the program's. */
 	if (d.end > a->size)
 		c->usable = (uint32_t)a->size;
-	if (a->sheaf_capacity && c->sheaf_max)
-		c->sheaf_max = (uint16_t)CLAMP(a->sheaf_capacity, 2u, c->sheaf_max);
 	return c;
 }
 

@@ -168,25 +168,26 @@ static struct kmem_cache *free_cache(unsigned from, unsigned to)
 	return NULL;
 }
 
-struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves,
+struct kmem_cache *cache_open(const char *name, size_t size, size_t sheaf_slots,
 			      const struct cache_ops *ops, void *owner)
 {
 	struct kmem_cache *c = NULL;
 
 	lock_acquire(&caches_lock);
-	if (sheaves)
+	if (sheaf_slots)
 		c = free_cache(NR_SIZE_CLASSES + 1, NR_SHEAF_CLASSES);
-	sheaves = c;
-	if (!c)
+	if (!c) {
 		c = free_cache(NR_SHEAF_CLASSES + 1, CLASS_LARGE - 1);
+		sheaf_slots = 0;
+	}
 	if (c) {
-		cache_set(c, size, sheaves ? EXTRA_SLOTS : 0);
+		cache_set(c, size, sheaf_slots);
 		fmt_print(c->name, sizeof(c->name), "%s", name);
 		c->ops = ops;
 		c->owner = owner;
 		WRITE_ONCE(classes_end, MAX(classes_end, c->class + 1u));
 		store_release(&c->size, (uint32_t)size);
-		if (sheaves)
+		if (sheaf_slots)
 			percpu_open_class(c->class);
 	}
 	lock_release(&caches_lock);
@@ -218,6 +219,7 @@ bool cache_close(struct kmem_cache *c)
 	if (closed) {
 		/* The array has room for this cache's limit, not for the next one's. */
 		barn_shrink(c);
+		slab_free_spare(c);
 		store_release(&c->size, 0);
 	}
 	c->closing = false;

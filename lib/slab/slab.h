@@ -154,11 +154,12 @@ struct kmem_cache *cache_pin_next(struct kmem_cache *c);
 
 /*
  * A further cache, for objects of @size bytes, up to 1 MiB and a multiple of their
- * alignment. free() finds it by its class like any other. @sheaves: it shall have
- * some; where all classes that may are in use it has none. With @ops that make
+ * alignment. free() finds it by its class like any other. @sheaf_slots: objects that
+ * a sheaf of it may hold, 2 to EXTRA_SLOTS (large ones: fewer), or 0 for no sheaves;
+ * where all classes that may have them are in use it has none. With @ops that make
  * objects, @size is at least 32. NULL: every class is in use.
  */
-struct kmem_cache *cache_open(const char *name, size_t size, bool sheaves,
+struct kmem_cache *cache_open(const char *name, size_t size, size_t sheaf_slots,
 			      const struct cache_ops *ops, void *owner);
 /* Wait for those who have pinned it, and let nobody else; until cache_close(). */
 void cache_settle(struct kmem_cache *c);

@@ -45,7 +45,7 @@ void tracked_init(void)
 		char name[sizeof(mirrors[k]->name)];
 
 		fmt_print(name, sizeof(name), "sample-%lu", 1ul << k);
-		mirrors[k] = cache_open(name, 1ul << k, false, NULL, NULL);
+		mirrors[k] = cache_open(name, 1ul << k, 0, NULL, NULL);
 		if (mirrors[k])
 			mirrors[k]->tracked = true;
 	}

@@ -275,7 +275,10 @@ static void capacity(void)
 	struct stele_kmem_cache *c = stele_kmem_cache_create_args("few", &args);
 
 	MUST(c);
-	for (int i = 0; i < 1000; i++)
+	obj[0] = stele_kmem_cache_alloc(c, K);
+	OK(info_of(c).cached_objs < 4, "the CPU keeps %lu of at most 4",
+	   (unsigned long)info_of(c).cached_objs);
+	for (int i = 1; i < 1000; i++)
 		obj[i] = stele_kmem_cache_alloc(c, K);
 	for (int i = 0; i < 1000; i++)
 		stele_kmem_cache_free(c, obj[i]);

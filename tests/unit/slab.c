@@ -397,7 +397,7 @@ START_TEST(further_cache)
 	for (unsigned k = 0; k < ARRAY_SIZE(sizes); k++) {
 		void *p, *q;
 
-		c = cache_open("further", sizes[k], true, NULL, NULL);
+		c = cache_open("further", sizes[k], EXTRA_SLOTS, NULL, NULL);
 		ck_assert_ptr_nonnull(c);
 		ck_assert_uint_gt(c->class, NR_SIZE_CLASSES);
 		ck_assert_uint_le(c->class, NR_SHEAF_CLASSES);
@@ -436,7 +436,7 @@ START_TEST(every_class)
 	unsigned n = 0;
 
 	unit_boot();
-	while ((c = cache_open("one more", 64, true, NULL, NULL))) {
+	while ((c = cache_open("one more", 64, EXTRA_SLOTS, NULL, NULL))) {
 		void *p;
 
 		n++;
@@ -452,9 +452,9 @@ START_TEST(every_class)
 	ck_assert_uint_eq(n, CLASS_LARGE - 1 - NR_SIZE_CLASSES);
 	ck_assert(cache_close(with));
 	ck_assert(cache_close(last));
-	ck_assert_ptr_eq(cache_open("again", 128, false, NULL, NULL), last);
-	ck_assert_ptr_eq(cache_open("again", 128, true, NULL, NULL), with);
-	ck_assert_ptr_null(cache_open("again", 128, true, NULL, NULL));
+	ck_assert_ptr_eq(cache_open("again", 128, 0, NULL, NULL), last);
+	ck_assert_ptr_eq(cache_open("again", 128, EXTRA_SLOTS, NULL, NULL), with);
+	ck_assert_ptr_null(cache_open("again", 128, EXTRA_SLOTS, NULL, NULL));
 }
 END_TEST
 

@@ -215,7 +215,7 @@ START_TEST(without_records)
 	size_t bytes = 0;
 
 	boot();
-	c = cache_open("mine", 96, true, NULL, NULL);
+	c = cache_open("mine", 96, EXTRA_SLOTS, NULL, NULL);
 	must(slab_alloc(c, &obj, 1, ALLOC_NORMAL));
 	must(blocks_walk(unrecorded, &bytes));
 	must_eq(bytes, 96);
