@@ -100,6 +100,11 @@ bool reserve_put(pfn_t pfn, size_t npages, bool wait, pfn_t *first, size_t *n)
 	return true;
 }
 
+bool reserve_owns(pfn_t pfn)
+{
+	return pfn - READ_ONCE(reserve.start) < READ_ONCE(reserve.pages);
+}
+
 size_t reserve_available(void)
 {
 	return READ_ONCE(reserve.there);

@@ -10,6 +10,9 @@
 bool reserve_fill(size_t npages);
 size_t reserve_available(void);
 
+/* Is the page of the reserve, taken or not? A hint: the reserve may be replaced. */
+bool reserve_owns(pfn_t pfn);
+
 /* Between enter (false: somebody is in, and the caller may not wait) and leave: */
 bool reserve_enter(unsigned how);
 void reserve_leave(void);

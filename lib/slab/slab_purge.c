@@ -21,6 +21,7 @@
 #include "base/bits.h"
 #include "os/os.h"
 #include "page/reclaim.h"
+#include "page/reserve.h"
 #include "slab/slab.h"
 
 #define LOOKS_MAX	64	/* slabs that one free() looks at */
@@ -51,7 +52,9 @@ static uint64_t free_pages(const struct kmem_cache *c, struct slab *s)
 
 static size_t purge_one(struct kmem_cache *c, struct slab *s)
 {
-	uint64_t done = page_purge_mapped(s->base, 1ul << c->order, free_pages(c, s));
+	/* What is of the reserve goes back to it, and is in memory there. */
+	uint64_t mask = unlikely(reserve_owns(addr_pfn(s->base))) ? 0 : free_pages(c, s);
+	uint64_t done = page_purge_mapped(s->base, 1ul << c->order, mask);
 
 	slab_put_back(c, s, done);
 	return (size_t)__builtin_popcountll(done);

@@ -2,6 +2,7 @@
 /* lib/slab/slab.c and barn.c: bitmaps, lists by fullness, bad frees, batches. */
 #include "common.h"
 
+#include "page/reserve.h"
 #include "page/zone.h"
 #include "slab/barn.h"
 #include "slab/kmalloc.h"
@@ -430,6 +431,61 @@ START_TEST(further_cache)
 }
 END_TEST
 
+/* Pages of the reserve stay in memory, also under a slab that is nearly empty. */
+START_TEST(purge_spares_reserve)
+{
+	struct kmem_cache *c;
+	size_t reserved;
+	void *p[32];
+
+	unit_boot();
+	c = cache_of(4096);
+	ck_assert(reserve_fill(64));
+	while (slab_alloc(c, p, 1, 0))
+		;
+	ck_assert_uint_eq(slab_alloc(c, p, 16, ALLOC_RESERVE), 16);
+	reserved = 64 - reserve_available();
+	ck_assert_uint_ge(reserved, 16);
+	for (unsigned i = 0; i < 16; i++)
+		memset(p[i], 1, 4096);
+	slab_free_keep(c, p + 1, 15);
+	fake.calls[FAKE_PURGE] = 0;
+	ck_assert_uint_eq(slab_purge(c), 0);
+	ck_assert_uint_eq(fake.calls[FAKE_PURGE], 0);
+	/* The same of pages that are not the reserve's. */
+	ck_assert_uint_eq(slab_alloc(c, p, 31, ALLOC_NORMAL), 31);
+	for (unsigned i = 0; i < 31; i++)
+		memset(p[i], 1, 4096);
+	/* The first 16 are of a slab of their own. */
+	slab_free_keep(c, p + 1, 15);
+	ck_assert_uint_gt(slab_purge(c), 0);
+}
+END_TEST
+
+/* The limit of a cache holds in the sheaves that are there already. */
+START_TEST(sheaf_slots)
+{
+	static const unsigned slots[] = { 2, 4, 100, EXTRA_SLOTS };
+
+	unit_boot();
+	kfree(kmalloc(16));
+	for (unsigned k = 0; k < ARRAY_SIZE(slots); k++) {
+		struct kmem_cache *c = cache_open("few", 64, slots[k], NULL, NULL);
+
+		get(c, 1000);
+		for (size_t i = 0; i < 1000; i++) {
+			if (!percpu_push(c->class, objs[i]))
+				percpu_grow(c->class);
+		}
+		must_eq(percpu_count(c->class), slots[k]);
+		while (percpu_pop(c->class))
+			;
+		slab_free(c, objs, 1000);
+		ck_assert(cache_close(c));
+	}
+}
+END_TEST
+
 START_TEST(every_class)
 {
 	struct kmem_cache *c, *with = NULL, *last = NULL;
@@ -463,7 +519,8 @@ int main(void)
 	const TTest *const tests[] = {
 		fill_and_empty, stale_descriptors, fullest_first, random_life, no_memory,
 		double_free, free_of_never_allocated, inside_free, tail_free,
-		barn_is_a_stack, barn_without_memory, further_cache, every_class,
+		barn_is_a_stack, barn_without_memory, further_cache, purge_spares_reserve, sheaf_slots,
+		every_class,
 	};
 
 	return unit_run("slab", tests, ARRAY_SIZE(tests));
