@@ -423,10 +423,10 @@ void page_zero(void *addr, size_t npages)
 	}
 }
 
-void *page_alloc_meta(size_t npages)
+void *page_alloc_meta_how(size_t npages, unsigned how)
 {
 	struct page *page;
-	void *p = page_alloc(npages, 1, &page);
+	void *p = page_alloc_class(npages, 1, CLASS_NONE, how, &page);
 
 	if (p) {
 		page->state = PG_META;
@@ -461,3 +461,8 @@ void page_set_class(void *addr, size_t npages, unsigned class)
 	set_class(addr_pfn(addr), npages, class);
 	lock_release(&zone_lock);
 }
+void *page_alloc_meta(size_t npages)
+{
+	return page_alloc_meta_how(npages, ALLOC_NORMAL);
+}
+

@@ -132,6 +132,7 @@ void page_zero(void *addr, size_t npages);
 
 /* Pages for the library's own structures: zeroed, never NULL-tested cheaply. */
 void *page_alloc_meta(size_t npages);
+void *page_alloc_meta_how(size_t npages, unsigned how);
 void page_free_meta(void *addr, size_t npages);
 /*
  * The same for tables that are large, and seldom full: what was in memory of the pages

@@ -218,6 +218,7 @@ bool cache_close(struct kmem_cache *c)
 	closed = !READ_ONCE(c->nr_slabs);
 	if (closed) {
 		/* The array has room for this cache's limit, not for the next one's. */
+		slab_free_spare(c);
 		barn_shrink(c);
 		slab_free_spare(c);
 		store_release(&c->size, 0);

@@ -60,9 +60,7 @@ static __cold_path enum page_run_error explain(const void *p, bool wait)
 
 		return state == PG_LARGE ? RUN_BLOCK : state == PG_RUN ? RUN_LENGTH : RUN_FREE;
 	}
-	if (wait)
-		lock_acquire(&zone_lock);
-	else if (!lock_try(&zone_lock))
+	if (!lock_enter(&zone_lock, wait))
 		return RUN_INSIDE;
 	is_free = buddy_find(pfn, &start, &order);
 	lock_release(&zone_lock);

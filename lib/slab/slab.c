@@ -111,23 +111,53 @@ static uint64_t *made_bitmap(const struct kmem_cache *c, struct slab *s)
 	return slab_bitmap(s) + slab_words(c);
 }
 
+/* Records of a new slab, all zero: what a failed one has left, or new pages. */
+static struct track *tracks_new(struct kmem_cache *c, unsigned how)
+{
+	struct track *t = __atomic_exchange_n(&c->spare_tracks, NULL, __ATOMIC_ACQUIRE);
+
+	return t ? t : page_alloc_meta_how(tracks_pages(c), how);
+}
+
+static void tracks_drop(struct kmem_cache *c, struct track *t, unsigned how)
+{
+	if (how & ALLOC_WAIT)
+		page_free_meta(t, tracks_pages(c));
+	else if (!page_try_free(t, tracks_pages(c), 0))
+		/* Under list_lock since the last was taken: the place is empty. */
+		store_release(&c->spare_tracks, t);
+}
+
+void slab_free_spare(struct kmem_cache *c)
+{
+	struct track *t = __atomic_exchange_n(&c->spare_tracks, NULL, __ATOMIC_ACQUIRE);
+
+	if (t)
+		page_free_meta(t, tracks_pages(c));
+}
+
 static struct slab *slab_new(struct kmem_cache *c, unsigned how)
 {
 	size_t npages = 1ul << c->order;
 	struct page *page;
-	void *base = page_alloc_class(npages, npages, c->class, how, &page);
-	struct slab *s = (struct slab *)page;
+	struct track *tracks = NULL;
+	struct slab *s;
+	void *base;
 
-	if (!base)
-		return NULL;
 	if (c->tracked) {
-		*slab_tracks(c, s) = page_alloc_meta(tracks_pages(c));
-		if (!*slab_tracks(c, s)) {
-			page_set_class(base, npages, CLASS_NONE);
-			page_free(base, npages, 0);
+		tracks = tracks_new(c, how);
+		if (!tracks)
 			return NULL;
-		}
 	}
+	base = page_alloc_class(npages, npages, c->class, how, &page);
+	if (!base) {
+		if (tracks)
+			tracks_drop(c, tracks, how);
+		return NULL;
+	}
+	s = (struct slab *)page;
+	if (tracks)
+		*slab_tracks(c, s) = tracks;
 	s->order = c->order;
 	s->class = c->class;
 	s->bucket = BUCKET_FULL;	/* on no list yet */

@@ -105,6 +105,7 @@ struct kmem_cache {
 	size_t nr_slabs;
 	size_t nr_inuse;		/* sum of inuse over all slabs */
 	size_t nr_purged;		/* pages of slabs that are not in memory */
+	struct track *spare_tracks;	/* for the next slab; atomic; see slab_new() */
 
 	/* Of slab_reclaim(); hints that race. */
 	size_t freed;			/* bytes since it was called last */
@@ -190,6 +191,8 @@ size_t slab_find_out(struct kmem_cache *c, void **objs, size_t max);
 
 /* Return empty slabs to the buddy. */
 void slab_shrink(struct kmem_cache *c);
+/* Records that a failed slab has left; before the cache is another's. */
+void slab_free_spare(struct kmem_cache *c);
 
 /*
  * The next partial slab that this round has not looked at yet, taken off its list:
