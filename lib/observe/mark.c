@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "observe/module.h"
+#include "observe/start.h"
 #include "os/proc.h"
 
 #define SPARSE_MIN	(1ul << 20)	/* blocks from here on: only pages that exist */
@@ -86,59 +86,6 @@ static void push_block(struct vec *v, const struct block *b, uint32_t mark)
 		m.no_memory = true;
 }
 
-/* Does the word look like the address of a table of virtual functions? */
-static bool is_vtable(uintptr_t word)
-{
-	const struct module *mod;
-
-	if (!word || !IS_ALIGNED(word, sizeof(void *)))
-		return false;
-	mod = module_of(word, ~0u);
-	if (!mod || mod->ours)
-		return false;
-	/* Its first word is the address of a function. */
-	word = *(const uintptr_t *)word;
-	mod = module_of(word, ~0u);
-	for (unsigned i = 0; mod && i < mod->nr_segments; i++) {
-		if (mod->segment[i].exec && word - mod->segment[i].start <
-						    mod->segment[i].end - mod->segment[i].start)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Pointers that stand for their block although they do not point to its start:
- *	an array of objects with destructors	new[] keeps their number before them
- *	a second base class			its table of functions stands there
- *	a string that shares its text		length, capacity and count before it
- *	sqlite's and others' blocks		their size in the 8 bytes before
- */
-static bool is_start(uintptr_t p, const struct block *b)
-{
-	const uintptr_t *w = b->addr;
-	size_t off = p - (uintptr_t)b->addr, rest = b->size - off;
-
-	if (!off)
-		return true;
-	if (!IS_ALIGNED(off, sizeof(void *)) || off > b->size || b->size < 2 * sizeof(*w))
-		return false;
-	if (off == 8 && (w[0] == b->size - 8 || (w[0] && rest % w[0] == 0 && rest / w[0])))
-		return true;
-	if (off == 24 && w[0] <= w[1] && w[1] + 25 == b->size && (int32_t)w[2] >= -1 &&
-	    w[2] <= UINT32_MAX)
-		return true;
-	return rest >= sizeof(*w) && is_vtable(w[0]) && is_vtable(w[off / sizeof(*w)]);
-}
-
-/* new[] of no objects with destructors: their number is the whole block. */
-static bool is_empty_array(uintptr_t p, const struct block *b)
-{
-	const uintptr_t *number = b->addr;
-
-	return b->size == sizeof(*number) && p == (uintptr_t)(number + 1) && !*number;
-}
-
 /* The mark that a block gets from what is being scanned. */
 static uint32_t pass_on(enum mark_state state, const struct block *b, uintptr_t at)
 {
@@ -164,7 +111,7 @@ static void judge(uintptr_t word, uintptr_t at, struct block *block)
 	if (!block_is_live(&b) || !b.rec)
 		return;
 	/* What was not asked for is not in it, but an empty block has an address too. */
-	whole = word == (uintptr_t)b.addr || is_empty_array(word, &b);
+	whole = word == (uintptr_t)b.addr || start_of_empty(word, &b);
 	if (word - (uintptr_t)b.addr >= b.size && !whole)
 		return;
 	mark = b.rec->mark;
@@ -172,7 +119,7 @@ static void judge(uintptr_t word, uintptr_t at, struct block *block)
 	case REACH:
 		if (mark_state(mark) == MARK_REACHABLE)
 			return;
-		if (whole || is_start(word, &b)) {
+		if (whole || start_is(word, &b)) {
 			b.rec->mark = pass_on(MARK_REACHABLE, &b, at);
 			push_block(&m.gray, &b, b.rec->mark);
 		} else if (!mark) {

@@ -7,8 +7,8 @@
  *	2 from where interior pointers of 1 lead, by any	POSSIBLE
  *	3 from each block that is left, in turn, by any		LOST, with a leader
  *
- * A block counts as pointed to at its start also where C++ keeps a pointer a
- * little behind it: see is_start() in mark.c.
+ * A block counts as pointed to at its start also where a language or a library
+ * keeps a pointer a little behind it: see start.h.
  *
  * A leader is a lost block to which no other lost block leads, except those that
  * it leads to itself: of a ring, the block with the lowest address. It is lost

@@ -4,6 +4,7 @@
 
 #include <alloca.h>
 #include <malloc.h>
+#include <search.h>
 
 static char *held_inside, *held_both[2], *held_inside_chain, *held_last, *held_tagged;
 static void *held_zero, *held_holder, *held_holder_of_inside;
@@ -66,6 +67,34 @@ CASE("plain", case_last_byte, "possible 1 404 root=held_last")
 CASE("plain", case_tagged, "possible 1 405 root=held_tagged")
 {
 	HOLD(held_tagged, (char *)malloc(405) + 1);
+}
+
+/* ... unless it is known whose tag it is: libc's trees have the colour of a node there. */
+static int by_address(const void *a, const void *b)
+{
+	return (a > b) - (a < b);
+}
+
+static void *held_tree;
+CASE("plain", case_tsearch, "reachable 7 168 root=held_tree")
+{
+	static char keys[7];
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		tsearch(&keys[i], &held_tree, by_address);
+}
+
+/* A string as redis has them: length, room, type, text. */
+static char *held_sds;
+CASE("plain", case_sds, "reachable 1 104 root=held_sds")
+{
+	unsigned char *p = calloc(1, 3 + 100 + 1);
+
+	p[0] = 90;
+	p[1] = 100;
+	p[2] = 1;
+	memset(p + 3, 's', 90);
+	HOLD(held_sds, (char *)p + 3);
 }
 
 /* ... in the high bits they hide it. */

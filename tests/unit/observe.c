@@ -177,6 +177,53 @@ START_TEST(arrays_with_a_cookie_are_reachable)
 }
 END_TEST
 
+/* Redis' strings: length, room and type before the text; this one has room for 10 more. */
+START_TEST(strings_of_sds_are_reachable)
+{
+	uint8_t *narrow, *wide, *torn;
+	void *roots[3];
+
+	fake_boot();
+	boot_tracking();
+	narrow = (uint8_t *)block(1 + 5 + 1);
+	memcpy(narrow, "\x28" "hello", 7);
+	wide = (uint8_t *)block(5 + 310 + 1);
+	memcpy(wide, "\x2c\x01\x36\x01\x02", 5);
+	memset(wide + 5, 'w', 300);
+	torn = (uint8_t *)block(5 + 310 + 1);
+	memcpy(torn, wide, 5 + 310 + 1);
+	torn[2] = 0x35;
+	roots[0] = narrow + 1;
+	roots[1] = wide + 5;
+	roots[2] = torn + 5;
+	mark(roots, 3);
+	must_eq(state_of(narrow), MARK_REACHABLE);
+	must_eq(state_of(wide), MARK_REACHABLE);
+	must_eq(state_of(torn), MARK_POSSIBLE);
+	mark_end();
+}
+END_TEST
+
+/* The colour of a node of tsearch() is in what points to it; other inner pointers are no nodes. */
+START_TEST(nodes_of_tsearch_are_reachable)
+{
+	void *roots[2], **node, **text;
+
+	fake_boot();
+	boot_tracking();
+	node = block(24);
+	node[0] = roots;
+	text = block(24);
+	memcpy(text, "twenty-three characters", 24);
+	roots[0] = (char *)node + 1;
+	roots[1] = (char *)text + 1;
+	mark(roots, 2);
+	must_eq(state_of(node), MARK_REACHABLE);
+	must_eq(state_of(text), MARK_POSSIBLE);
+	mark_end();
+}
+END_TEST
+
 START_TEST(lost_ones_have_leaders)
 {
 	void *roots[1] = { 0 }, **child, **parent, **other;
@@ -360,7 +407,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		chains_are_reachable, inner_pointers_are_possible,
-		arrays_with_a_cookie_are_reachable, lost_ones_have_leaders, a_ring_shows_one,
+		arrays_with_a_cookie_are_reachable, strings_of_sds_are_reachable,
+		nodes_of_tsearch_are_reachable, lost_ones_have_leaders, a_ring_shows_one,
 		freed_ones_hold_nothing, wide_and_deep, maps_lines, patterns, file_names,
 	};
 
