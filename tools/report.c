@@ -248,7 +248,9 @@ struct report *report_build(struct symbols *symbols, struct snapshot **snaps, si
 			add_alloc(report, i, &snap->allocs.v[k]);
 			progress_step();
 		}
+		ended_add(report, i);
 	}
+	ended_sort(report);
 	progress_end();
 	if (!filter->by_address) {
 		report->leaks.n = merge(report->leaks.v, report->leaks.n);
@@ -273,6 +275,7 @@ void report_free(struct report *report)
 	vec_free(&report->totals);
 	vec_free(&report->leaks);
 	vec_free(&report->profile);
+	vec_free(&report->ended);
 	free(report);
 }
 

@@ -33,6 +33,13 @@ struct row {
 	uint64_t address;		/* of one block; not in profiles */
 };
 
+/* Of blocks that are no more, where that was kept: who allocated and who freed them. */
+struct ended {
+	size_t process;
+	const struct trace *trace, *by;
+	uint64_t count;
+};
+
 struct total {
 	uint64_t stacks, blocks, bytes;
 };
@@ -49,6 +56,7 @@ struct report {
 	VEC(struct snapshot *) snaps;	/* one per process; belong to the report */
 	VEC(struct row) leaks;
 	VEC(struct row) profile;	/* kind is not used */
+	VEC(struct ended) ended;	/* by process and trace, the most frequent first */
 	VEC(struct process_totals) totals; /* one per process */
 	unsigned shown;			/* the kinds that leaks still holds */
 	enum sort sort;
@@ -65,6 +73,12 @@ void report_free(struct report *report);
 
 /* The rows that a picture of memory in use is drawn from: the profile's, or the leaks'. */
 const struct row *report_inuse(const struct report *report, size_t *n);
+
+/* How others of the row's stack ended; NULL: nothing is known. */
+const struct ended *report_ended(const struct report *report, const struct row *row, size_t *n);
+/* For report_build(): once for each process, then once. */
+void ended_add(struct report *report, size_t process);
+void ended_sort(struct report *report);
 
 /* For qsort_r(): the order that a report is sorted in; arg points to an enum sort. */
 int report_compare(const void *a, const void *b, void *arg);

@@ -3,7 +3,28 @@
 
 #include <stdlib.h>
 
-static json_t *row_object(struct html_frames *frames, const struct row *row, bool profile)
+static void add_ended(json_t *object, struct html_frames *frames, const struct report *report,
+		      const struct row *row)
+{
+	size_t n, i;
+	const struct ended *ended = report_ended(report, row, &n);
+	json_t *list = json_array();
+
+	for (i = 0; i < n; i++) {
+		json_t *pair = json_array();
+
+		json_array_append_new(pair, json_number(ended[i].count));
+		json_array_append_new(pair, html_stack(frames, ended[i].by));
+		json_array_append_new(list, pair);
+	}
+	if (ended)
+		json_object_set_new(object, "freed", list);
+	else
+		json_decref(list);
+}
+
+static json_t *row_object(struct html_frames *frames, const struct report *report,
+			  const struct row *row, bool profile)
 {
 	json_t *object = json_object();
 
@@ -22,6 +43,7 @@ static json_t *row_object(struct html_frames *frames, const struct row *row, boo
 	json_object_set_new(object, "root", row->root ? json_string(row->root) : json_null());
 	if (row->via)
 		json_object_set_new(object, "via", html_stack(frames, row->via));
+	add_ended(object, frames, report, row);
 	return object;
 }
 
@@ -68,7 +90,7 @@ void report_html(FILE *out, const struct report *report)
 	if (n == 0)
 		profile = snapshot_is_profile(report->snaps.v[0]);
 	for (i = 0; i < n; i++)
-		json_array_append_new(rows, row_object(&frames, &row[i], profile));
+		json_array_append_new(rows, row_object(&frames, report, &row[i], profile));
 	for (i = 0; i < report->snaps.n; i++) {
 		json_t *process = html_process(report->snaps.v[i]);
 

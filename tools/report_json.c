@@ -61,6 +61,27 @@ json_t *json_frames(const struct trace *trace)
 	return frames;
 }
 
+/* null: not kept, or none was freed. */
+static json_t *ended_array(const struct report *report, const struct row *row)
+{
+	size_t n, i;
+	const struct ended *ended = report_ended(report, row, &n);
+	json_t *array;
+
+	if (ended == NULL)
+		return json_null();
+	array = json_array();
+	for (i = 0; i < n; i++) {
+		json_t *object = json_object();
+
+		json_object_set_new(object, "blocks", json_number(ended[i].count));
+		json_object_set_new(object, "stack", json_stack(ended[i].by));
+		json_object_set_new(object, "frames", json_frames(ended[i].by));
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
 static json_t *leak_object(const struct report *report, const struct row *row)
 {
 	json_t *leak = json_object();
@@ -76,6 +97,7 @@ static json_t *leak_object(const struct report *report, const struct row *row)
 	json_object_set_new(leak, "address", json_address(row->address));
 	json_object_set_new(leak, "pid", json_number(report->snaps.v[row->process]->pid));
 	json_object_set_new(leak, "frames", json_frames(row->trace));
+	json_object_set_new(leak, "others_freed", ended_array(report, row));
 	return leak;
 }
 

@@ -10,6 +10,8 @@
 
 /* Roots listed below one stack. */
 #define ROOTS_LISTED 4
+/* The same of stacks that freed other blocks. */
+#define ENDED_LISTED 2
 
 /* The rows of one kind and one stack. */
 struct group {
@@ -103,7 +105,24 @@ static double share(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
-static void print_leak(FILE *out, const struct group *group, uint64_t whole)
+/* Where others of this stack were freed: what the leak may have missed. */
+static void print_ended(FILE *out, const struct report *report, const struct row *row)
+{
+	char count[HUMAN_LEN];
+	size_t n, i;
+	const struct ended *ended = report_ended(report, row, &n);
+
+	for (i = 0; i < n && i < ENDED_LISTED; i++) {
+		fprintf(out, "  %s other%s of this stack freed by\n",
+			human_count(count, ended[i].count), plural(ended[i].count));
+		text_trace(out, ended[i].by);
+	}
+	if (i < n)
+		fprintf(out, "  and by %zu more stack%s\n", n - i, plural(n - i));
+}
+
+static void print_leak(FILE *out, const struct report *report, const struct group *group,
+		       uint64_t whole)
 {
 	const struct row *row = &group->row;
 	char bytes[HUMAN_LEN], blocks[HUMAN_LEN], least[HUMAN_LEN], most[HUMAN_LEN];
@@ -127,6 +146,7 @@ static void print_leak(FILE *out, const struct group *group, uint64_t whole)
 		fprintf(out, "  held by %s\n", group->roots.v[i]);
 	if (i < group->roots.n)
 		fprintf(out, "  held by %zu more\n", group->roots.n - i);
+	print_ended(out, report, row);
 }
 
 static void print_alloc(FILE *out, const struct row *row, uint64_t whole)
@@ -181,7 +201,7 @@ static void print_leaks(FILE *out, const struct report *report, size_t process)
 	size_t i;
 
 	for (i = 0; i < groups.list.n && (report->top == 0 || i < report->top); i++)
-		print_leak(out, &groups.list.v[i], whole);
+		print_leak(out, report, &groups.list.v[i], whole);
 	print_rest(out, &groups, i);
 	free_groups(&groups);
 }

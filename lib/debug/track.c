@@ -68,12 +68,19 @@ static void print_stack(const char *what, uint32_t id)
 	}
 }
 
-__cold_path void track_double_free(const void *p, const struct track *t, const char *cache)
+__cold_path void track_tell(const struct track *t)
 {
-	warn("double free of %p: it is free already, cache %s", p, cache);
-	if (t->when) {
+	if (t->stack) {
+		print_stack("allocated by", t->stack);
+	} else if (t->when) {
 		print_stack("allocated by", t->when);
 		print_stack("freed by", t->size_lo);
 	}
+}
+
+__cold_path void track_double_free(const void *p, const struct track *t, const char *cache)
+{
+	warn("double free of %p: it is free already, cache %s", p, cache);
+	track_tell(t);
 	os_abort();
 }

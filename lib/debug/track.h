@@ -75,6 +75,9 @@ static inline size_t track_size(const struct track *t, size_t usable)
 	return size <= usable || size < 1ul << 32 ? size : size - (1ul << 32);
 }
 
+/* The stacks of a record, a line for each frame; nothing of one that has none. */
+void track_tell(const struct track *t);
+
 /*
  * A block that is free was freed again: one line, with the stacks of its
  * allocation and, if kept, of the first free; then abort.

@@ -4,6 +4,7 @@
 
 #include "base/fmt.h"
 #include "debug/capture.h"
+#include "debug/fate.h"
 #include "observe/module.h"
 #include "observe/stop.h"
 #include "observe/write.h"
@@ -133,30 +134,60 @@ static void add_id(struct vec *ids, uint32_t id)
 		*e = id;
 }
 
-static void write_stacks(struct out *o, const struct groups *g)
+/* Each once. */
+static void sort_ids(struct vec *ids)
+{
+	size_t kept = 0;
+
+	sort(ids->at, ids->count, sizeof(uint32_t), id_less);
+	for (size_t i = 0; i < ids->count; i++) {
+		uint32_t id = *VEC_AT(ids, uint32_t, i);
+
+		if (!kept || *VEC_AT(ids, uint32_t, kept - 1) != id)
+			*VEC_AT(ids, uint32_t, kept++) = id;
+	}
+	ids->count = kept;
+}
+
+/* The stacks that allocated what is written. */
+static struct vec allocators(const struct groups *g)
 {
 	struct vec ids = { 0 };
-	uint32_t last = STACK_NONE;
 
-	for (size_t i = 0; i < g->count; i++) {
+	for (size_t i = 0; i < g->count; i++)
 		add_id(&ids, g->at[i].stack);
-		add_id(&ids, g->at[i].via);
+	sort_ids(&ids);
+	return ids;
+}
+
+static void add_free_stack(const struct fate *fate, void *ids)
+{
+	add_id(ids, fate->free_stack);
+}
+
+static struct vec write_stacks(struct out *o, const struct groups *g, const struct vec *by)
+{
+	struct vec ids = { 0 };
+
+	for (size_t i = 0; i < by->count; i++) {
+		add_id(&ids, *VEC_AT(by, uint32_t, i));
+		if (!track_sampling)
+			fate_each(*VEC_AT(by, uint32_t, i), add_free_stack, &ids);
 	}
-	sort(ids.at, ids.count, sizeof(uint32_t), id_less);
+	for (size_t i = 0; i < g->count; i++)
+		add_id(&ids, g->at[i].via);
+	sort_ids(&ids);
 	for (size_t i = 0; i < ids.count; i++) {
 		uint32_t id = *VEC_AT(&ids, uint32_t, i), generation = 0;
 		const uintptr_t *pcs;
-		size_t n;
+		size_t n = stack_get(id, &pcs, &generation);
 
-		if (id == last)
-			continue;
-		last = id;
-		n = stack_get(id, &pcs, &generation);
 		out_print(o, "stack %u %u", id, generation);
 		for (size_t k = 0; k < n; k++)
 			out_print(o, " %lx", (unsigned long)pcs[k]);
 		out_text(o, "\n");
 	}
+	return ids;
 }
 
 static const char *thread_name(uint32_t tid)
@@ -231,14 +262,50 @@ static void write_leak(struct out *o, const struct group *e)
 		out_text(o, "-\n");
 }
 
+struct freeing {
+	struct out *out;
+	uint32_t stack;
+	const struct vec *known;	/* stacks that were written */
+};
+
+/* Threads are running: of those that came to free meanwhile the stacks are not in the file. */
+static void write_fate(const struct fate *fate, void *arg)
+{
+	const struct freeing *f = arg;
+	size_t low = 0, high = f->known->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (*VEC_AT(f->known, uint32_t, mid) < fate->free_stack)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low < f->known->count && *VEC_AT(f->known, uint32_t, low) == fate->free_stack)
+		out_print(f->out, "free %u %u %lu\n", f->stack, fate->free_stack,
+			  (unsigned long)fate->count);
+}
+
+static void write_fates(struct out *o, const struct vec *by, const struct vec *known)
+{
+	for (size_t i = 0; i < by->count; i++) {
+		struct freeing f = { o, *VEC_AT(by, uint32_t, i), known };
+
+		fate_each(f.stack, write_fate, &f);
+	}
+}
+
 void leak_write_snapshot(struct out *o, const struct groups *g, const struct leak_facts *f)
 {
+	struct vec by = allocators(g), known;
+
 	out_text(o, "stele-snapshot 1\n");
 	write_process(o, f);
 	write_args(o);
 	write_facts(o, f);
 	write_modules(o);
-	write_stacks(o, g);
+	known = write_stacks(o, g, &by);
 	if (f->marked)
 		write_roots(o, g, f);
 	for (size_t i = 0; i < g->count; i++) {
@@ -253,6 +320,8 @@ void leak_write_snapshot(struct out *o, const struct groups *g, const struct lea
 				  (unsigned long)e->blocks, (unsigned long)e->bytes,
 				  (unsigned long)e->total_blocks, (unsigned long)e->total_bytes);
 	}
+	if (!track_sampling)
+		write_fates(o, &by, &known);
 	for (unsigned i = 0; i < leak_nr_points; i++)
 		out_print(o, "point %u %lu %lu\n", leak_points[i].uptime_ms,
 			  (unsigned long)leak_points[i].used,

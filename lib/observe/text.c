@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "debug/fate.h"
 #include "observe/stop.h"
 #include "observe/symbol.h"
 #include "observe/write.h"
@@ -143,6 +144,26 @@ static void profile_text(struct out *o, const struct group *g)
 	backtrace(o, g->stack, "    ");
 }
 
+static void keep_largest(const struct fate *fate, void *arg)
+{
+	struct fate *most = arg;
+
+	if (fate->count > most->count)
+		*most = *fate;
+}
+
+/* Where those that did not leak have gone, most of them. */
+static void fate_text(struct out *o, uint32_t stack)
+{
+	struct fate most = { 0 };
+
+	fate_each(stack, keep_largest, &most);
+	if (!most.count)
+		return;
+	out_print(o, "  others of this stack, %lu, were freed by:\n", (unsigned long)most.count);
+	backtrace(o, most.free_stack, "    ");
+}
+
 static void group_text(struct out *o, const struct group *g, const struct leak_facts *f)
 {
 	unsigned share = f->bytes ? (unsigned)(g->bytes * 1000 / f->bytes) : 0;
@@ -171,6 +192,7 @@ static void group_text(struct out *o, const struct group *g, const struct leak_f
 		out_print(o, "  lead to by a block of:\n");
 		backtrace(o, g->via, "    ");
 	}
+	fate_text(o, g->stack);
 }
 
 static void summary(struct out *o, const struct leak_facts *f, unsigned show)

@@ -39,6 +39,7 @@ static struct {
 	size_t capacity;	/* power of two */
 	struct vmalloc_stats stats;
 	uintptr_t freed[NR_FREED];	/* the latest, for reports */
+	struct vm_tag freed_tags[NR_FREED];
 	unsigned next_freed;
 } table;
 
@@ -210,7 +211,8 @@ static struct vm_area detach(const void *addr, bool for_good, struct vm_tag *tag
 	}
 	if (at && for_good) {
 		count_area(-1, a.len);
-		table.freed[table.next_freed++ % NR_FREED] = (uintptr_t)addr;
+		table.freed[table.next_freed % NR_FREED] = (uintptr_t)addr;
+		table.freed_tags[table.next_freed++ % NR_FREED] = *tag;
 	}
 	lock_release(&vmalloc_lock);
 	return a;
@@ -349,11 +351,14 @@ void *vmalloc_block_of(const void *addr, size_t *size)
 	return block;
 }
 
-bool vmalloc_was_freed(const void *addr)
+bool vmalloc_was_freed(const void *addr, struct vm_tag *tag)
 {
-	for (unsigned i = 0; i < NR_FREED; i++) {
-		if (addr && table.freed[i] == (uintptr_t)addr)
+	/* The latest first: an address comes again. */
+	for (unsigned i = table.next_freed + NR_FREED; addr && i-- > table.next_freed;) {
+		if (table.freed[i % NR_FREED] == (uintptr_t)addr) {
+			*tag = table.freed_tags[i % NR_FREED];
 			return true;
+		}
 	}
 	return false;
 }

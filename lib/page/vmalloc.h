@@ -37,8 +37,8 @@ bool vmalloc_tag(const void *addr, struct vm_tag *tag);
 bool vmalloc_walk(bool (*fn)(void *addr, size_t len, struct vm_tag *tag, void *arg), void *arg);
 /* The block that @addr points into, NULL: none. Slow; for reports. */
 void *vmalloc_block_of(const void *addr, size_t *size);
-/* Was a mapped block at this very address freed lately? For reports. */
-bool vmalloc_was_freed(const void *addr);
+/* Was a mapped block at this very address freed lately? Its last tag. For reports. */
+bool vmalloc_was_freed(const void *addr, struct vm_tag *tag);
 /* Unmap; false: no such block, nothing done. */
 bool vmalloc_free(void *addr);
 /* Resize by mremap; NULL: not possible, block unchanged. Contents move along. */

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Telling bad pointers apart. Runs only on the way to abort(), so it may walk.
+ * Telling bad pointers apart, with the stacks of the block where they are kept. Runs only on the
+ * way to abort(), so it may walk.
  */
 #include "slab/badptr.h"
 
 #include "base/bits.h"
+#include "debug/track.h"
 #include "os/bug.h"
+#include "os/os.h"
 #include "page/section.h"
 #include "page/vmalloc.h"
 #include "page/vmap.h"
 #include "page/zone.h"
+#include "slab/large.h"
 #include "slab/slab.h"
 
 /* The run in use that @pfn lies in; 0: none. Only first pages have a state. */
@@ -27,6 +31,35 @@ static pfn_t run_of(pfn_t pfn, struct page **page)
 	return 0;
 }
 
+static _Noreturn void tell_and_die(const struct track *t)
+{
+	if (track_any)
+		track_tell(t);
+	os_abort();
+}
+
+static struct track record_of(const struct vm_tag *tag)
+{
+	union {
+		struct vm_tag tag;
+		struct track track;
+	} u = { *tag };
+
+	return u.track;
+}
+
+static _Noreturn void in_slab(const char *call, const void *p, unsigned class)
+{
+	const struct kmem_cache *c = &kmem_caches[class];
+	size_t i = ((uintptr_t)p - (uintptr_t)slab_base(c, p)) / c->size;
+	struct slab *s = slab_of(p, class);
+	struct track none = { 0 };
+
+	warn("%s: invalid free of %p: inside of an object of the slab at %p, cache %s", call, p,
+	     slab_base(c, p), c->name);
+	tell_and_die(c->tracked && s && i < c->objects ? &(*slab_tracks(c, s))[i] : &none);
+}
+
 static _Noreturn void in_zone(const char *call, const void *p)
 {
 	pfn_t pfn = addr_pfn(p), start, run;
@@ -41,9 +74,11 @@ static _Noreturn void in_zone(const char *call, const void *p)
 	if (free_page)
 		bug("%s: double free of %p: its page is free already, zone %s", call, p, zone);
 	run = run_of(pfn, &page);
-	if (run && page->state == PG_LARGE)
-		bug("%s: invalid free of %p: inside of the block of %lu bytes at %p, zone %s",
-		    call, p, (unsigned long)page->npages << PAGE_SHIFT, pfn_addr(run), zone);
+	if (run && page->state == PG_LARGE) {
+		warn("%s: invalid free of %p: inside of the block of %lu bytes at %p, zone %s",
+		     call, p, (unsigned long)page->npages << PAGE_SHIFT, pfn_addr(run), zone);
+		tell_and_die(large_track(page));
+	}
 	if (run && page->state == PG_RUN)
 		bug("%s: invalid free of %p: of the pages at %p, which stele_free_pages() frees",
 		    call, p, pfn_addr(run));
@@ -65,26 +100,35 @@ static void in_area(const char *call, const void *p)
 	    (unsigned long)a.size, (void *)a.addr, owner[a.kind]);
 }
 
+static void in_mapping(const char *call, const void *p)
+{
+	struct vm_tag tag = { 0 };
+	struct track record;
+	size_t size;
+	void *block = vmalloc_block_of(p, &size);
+
+	if (block) {
+		vmalloc_tag(block, &tag);
+		warn("%s: invalid free of %p: inside of the mapped block of %lu bytes at %p", call,
+		     p, (unsigned long)size, block);
+	} else if (vmalloc_was_freed(p, &tag)) {
+		warn("%s: double free of %p: this mapped block was freed already", call, p);
+	} else {
+		return;
+	}
+	record = record_of(&tag);
+	tell_and_die(&record);
+}
+
 __cold_path void bad_pointer(const char *call, const void *p)
 {
 	unsigned class = class_of(p);
-	void *block;
-	size_t size;
 
-	if (class != CLASS_NONE && class != CLASS_LARGE) {
-		const struct kmem_cache *c = &kmem_caches[class];
-
-		bug("%s: invalid free of %p: inside of an object of the slab at %p, cache %s",
-		    call, p, slab_base(c, p), c->name);
-	}
+	if (class != CLASS_NONE && class != CLASS_LARGE)
+		in_slab(call, p, class);
 	if (class == CLASS_LARGE || page_of(addr_pfn(p)))
 		in_zone(call, p);
 	in_area(call, p);
-	block = vmalloc_block_of(p, &size);
-	if (block)
-		bug("%s: invalid free of %p: inside of the mapped block of %lu bytes at %p",
-		    call, p, (unsigned long)size, block);
-	if (vmalloc_was_freed(p))
-		bug("%s: double free of %p: this mapped block was freed already", call, p);
+	in_mapping(call, p);
 	bug("%s: wild pointer %p: in no zone, no mapped block, not of libc", call, p);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What is wrong with a pointer that is no block: one line, then abort. */
+/*
+ * What is wrong with a pointer that is no block: one line, then abort. With leak= and
+ * profile= the stacks of the block follow that line.
+ */
 #ifndef STELE_SLAB_BADPTR_H
 #define STELE_SLAB_BADPTR_H
 

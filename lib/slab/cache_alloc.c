@@ -155,7 +155,7 @@ void handle_free(struct stele_kmem_cache *h, void *obj, bool quiet, const char *
 		return;
 	}
 	if (unlikely(track_on))
-		tracked_take(obj);
+		tracked_end(obj);
 	if (unlikely(has_checks(h)))
 		debug_return(h, obj, caller);
 	if (h->flags & STELE_SLAB_ACCOUNT)

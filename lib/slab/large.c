@@ -65,8 +65,7 @@ void large_free(void *p)
 	size_t npages;
 
 	if (!page || !IS_ALIGNED((uintptr_t)p, PAGE_SIZE))
-		bug("invalid free of %p: inside of the block at %p", p,
-		    pfn_addr(addr_pfn(p)));
+		bad_pointer("free", p);
 	npages = page->npages;
 	if (!__atomic_compare_exchange_n(&page->state, &large, PG_NONE, false,
 					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {

@@ -22,6 +22,7 @@
 #include "base/bits.h"
 #include "base/fmt.h"
 #include "debug/capture.h"
+#include "debug/fate.h"
 #include "page/boot.h"
 #include "page/section.h"
 #include "page/vmalloc.h"
@@ -208,6 +209,20 @@ __noinline void *tracked_aligned(size_t size, size_t align)
 	return tracked_alloc(size, align, false, FRAME());
 }
 
+/* A mapped block takes its record along: it tells who freed it, should it be freed again. */
+static void clear_tag(const void *p, uint32_t free_stack)
+{
+	union {
+		struct track track;
+		struct vm_tag tag;
+	} u = { read_record(p, CLASS_NONE) };
+
+	if (u.track.stack) {
+		track_clear(&u.track, free_stack);
+		vmalloc_set_tag(p, &u.tag);
+	}
+}
+
 /* leak=: the record of @p is cleared if it is one of ours; told if it is free. */
 static inline void clear_record(const void *p, unsigned class, uint32_t stack)
 {
@@ -218,6 +233,15 @@ static inline void clear_record(const void *p, unsigned class, uint32_t stack)
 	if (unlikely(t->stack == STACK_NONE))
 		track_double_free(p, t, class == CLASS_LARGE ? "none" : kmem_caches[class].name);
 	track_clear(t, stack);
+}
+
+/* free_stacks=: whose blocks does the caller free? Before the record is cleared. */
+static void count_fate(const void *p, unsigned class, uint32_t stack)
+{
+	struct track t = read_record(p, class);
+
+	if (t.stack)
+		fate_count(t.stack, stack);
 }
 
 /* profile=: a sample goes; all others have no record. */
@@ -240,8 +264,13 @@ __noinline void tracked_free(void *p)
 	if (track_on) {
 		uint32_t stack = STACK_NONE;
 
-		if (unlikely(tune.free_stacks))
+		if (unlikely(tune.free_stacks)) {
 			stack = stack_capture(FRAME());
+			if (p && !boot_owns(p))
+				count_fate(p, class, stack);
+			if (class == CLASS_NONE)
+				clear_tag(p, stack);
+		}
 		clear_record(p, class, stack);
 	} else if (p && !boot_owns(p) && (class == CLASS_NONE || kmem_caches[class].tracked ||
 					  class == CLASS_LARGE)) {
@@ -253,6 +282,18 @@ __noinline void tracked_free(void *p)
 __noinline void tracked_record(void *p, size_t size, bool wait)
 {
 	write_record(p, size, wait ? stack_capture(FRAME()) : stack_known(FRAME()));
+}
+
+__noinline void tracked_end(void *p)
+{
+	unsigned class = class_of(p);
+	uint32_t stack = STACK_NONE;
+
+	if (unlikely(tune.free_stacks)) {
+		stack = stack_capture(FRAME());
+		count_fate(p, class, stack);
+	}
+	clear_record(p, class, stack);
 }
 
 struct track tracked_take(void *p)
@@ -323,12 +364,15 @@ __noinline void *tracked_realloc(void *p, size_t size)
 	unsigned class = class_of(p);
 	struct track *t, old;
 	uint32_t stack;
+	uint32_t was = STACK_NONE;
 	size_t had = 0;
 	void *q;
 
 	if (track_sampling)
 		return sampled_realloc(p, size, FRAME());
 	stack = stack_capture(FRAME());
+	if (unlikely(tune.free_stacks))
+		was = read_record(p, class).stack;
 	/* Cleared first: once the block is freed its record may be another's. */
 	t = class != CLASS_NONE ? zone_track(p, class) : NULL;
 	if (t) {
@@ -340,6 +384,8 @@ __noinline void *tracked_realloc(void *p, size_t size)
 	if (q) {
 		if (t)
 			wipe(q, had, size);
+		if (unlikely(was))
+			fate_count(was, stack);
 		write_record(q, size, stack);
 	} else if (t) {
 		*t = old;

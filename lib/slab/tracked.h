@@ -24,10 +24,11 @@ size_t tracked_usable(const void *p);
 
 /*
  * For blocks that come and go by other ways: write the record of a block that is the
- * caller's, with his stack; @wait: he may take locks. Clear one, and write back what
- * was cleared.
+ * caller's, with his stack; @wait: he may take locks. Clear it at the block's end, with
+ * the stack of who may take locks. Clear one, and write back what was cleared.
  */
 void tracked_record(void *p, size_t size, bool wait);
+void tracked_end(void *p);
 struct track tracked_take(void *p);
 void tracked_put(void *p, struct track record);
 

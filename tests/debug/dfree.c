@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* For modes.sh: frees a block twice; its stacks are known by their functions' names. */
+/*
+ * For modes.sh: frees a block twice, or a pointer into it ("inside"), or only once ("once"); its
+ * stacks are known by their functions' names.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +13,9 @@ NOINLINE static void *allocate_c(const char *how)
 {
 	void *p = !strcmp(how, "calloc") ? calloc(10, 10) :
 		  !strcmp(how, "realloc") ? realloc(malloc(8), 100) :
-		  !strcmp(how, "memalign") ? aligned_alloc(64, 128) : malloc(100);
+		  !strcmp(how, "memalign") ? aligned_alloc(64, 128) :
+		  !strcmp(how, "large") ? malloc(100000) :
+		  !strcmp(how, "mapped") ? malloc(8 << 20) : malloc(100);
 
 	STAY();
 	return p;
@@ -51,6 +56,8 @@ int main(int argc, char **argv)
 {
 	void *volatile p = allocate_a(argc > 1 ? argv[1] : "malloc");
 
+	if (argc > 2 && !strcmp(argv[2], "inside"))
+		p = (char *)p + 32;
 	release_a(p);
 	if (argc > 2)
 		return 0;

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Tracking by its tunables: a double free is told with the stacks that unwind=, depth= and
-# free_stacks= promise, by every way to allocate.
+# Tracking by its tunables: a double free, and a free inside of a block, is told with the stacks that
+# unwind=, depth= and free_stacks= promise, by every way to allocate.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -45,7 +45,7 @@ expect()
 
 allocation="allocate_c allocate_b allocate_a main"
 
-echo "1..15"
+echo "1..22"
 for how in malloc calloc realloc memalign; do
 	run leak=on $how
 	expect "$how, double free: the stack that allocated" "$allocation" "$(stack "allocated by")"
@@ -56,6 +56,17 @@ expect "no stack of the free without free_stacks" "" "$(stack "freed by")"
 
 run leak=on,free_stacks=on
 expect "free_stacks=on: the stack that freed" "release_b release_a main" "$(stack "freed by")"
+
+run leak=on,free_stacks=on mapped
+expect "a mapped block, which is gone: the stack that allocated" "$allocation" "$(stack "allocated by")"
+expect "and the one that freed" "release_b release_a main" "$(stack "freed by")"
+run leak=on mapped
+expect "without free_stacks the first of them" "$allocation" "$(stack "allocated by")"
+for how in malloc large mapped; do
+	run leak=on $how inside
+	expect "free inside of a block, $how: the stack that allocated" "$allocation" "$(stack "allocated by")"
+done
+expect "after a line that says so" 1 "$(grep -c '^stele: free: invalid free of 0x[0-9a-f]*: inside of the' "$out")"
 
 run leak=exit,unwind=fp
 expect "unwind=fp" "$allocation" "$(stack "allocated by")"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A program with known leaks for `stele run`, that then does what its arguments say, one after another:
- * fork, leave, exec, abort, _exit, raise=N, exit=N, wait (for signals; says which), stdin (copies it).
+ * fork, leave, exec, abort, _exit, raise=N, exit=N, wait (for signals; says which), stdin (copies it),
+ * sometimes (frees some), grow (in half a second).
  */
 #include <signal.h>
 #include <stdio.h>
@@ -46,6 +47,41 @@ __attribute__((noinline)) void keep(void)
 {
 	kept = make(NULL);
 	kept->next = (struct node *)strdup("hello");
+}
+
+static __attribute__((noinline)) void drop(void *p)
+{
+	free(p);
+}
+
+/* Ten blocks of one stack: six are dropped, three grow and are dropped, one leaks. */
+__attribute__((noinline)) void leak_one_of_ten(void)
+{
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		char *volatile p = malloc(70);
+
+		if (i >= 7)
+			p = realloc(p, 3000);
+		if (i > 0)
+			drop(p);
+		p = NULL;
+	}
+}
+
+/* Half a second with little, and half with much. */
+static void grow(void)
+{
+	static char *much[20];
+	size_t i;
+
+	usleep(500000);
+	for (i = 0; i < sizeof(much) / sizeof(much[0]); i++) {
+		much[i] = malloc(100000);
+		memset(much[i], 1, 100000);
+	}
+	usleep(500000);
 }
 
 /* Overwrites what the calls before left on the stack. */
@@ -116,6 +152,11 @@ static void act(char **argv, const char *what)
 		if (write(1, "ready\n", 6) == 6)
 			for (;;)
 				pause();
+	} else if (strcmp(what, "sometimes") == 0) {
+		leak_one_of_ten();
+		wipe();
+	} else if (strcmp(what, "grow") == 0) {
+		grow();
 	} else if (strcmp(what, "stdin") == 0) {
 		while ((n = read(0, buf, sizeof(buf))) > 0)
 			if (write(1, buf, (size_t)n) != n)

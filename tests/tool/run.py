@@ -60,6 +60,31 @@ run("--list", "-o", out, prog)
 same(sorted((r["inuse_blocks"], r["stack"][0]) for r in json.load(open(out))["profile"] if "main" in r["stack"]),
      [(1, "make"), (1, "strdup"), (3, "leak_direct"), (5, "make")], "--list: everything that was not freed")
 
+# ---- how others ended ----
+
+run("--free-stacks", "-o", out, prog, "sometimes")
+row = [r for r in json.load(open(out))["leaks"] if r["kind"] == "direct" and r["stack"][0] == "leak_one_of_ten"]
+same([(r["blocks"], r["bytes"]) for r in row], [(1, 70)], "--free-stacks: one of ten blocks leaks")
+same([(e["blocks"], e["stack"][:3]) for e in row[0]["others_freed"]],
+     [(6, ["drop", "leak_one_of_ten", "act"]), (3, ["leak_one_of_ten", "act", "main"])],
+     "six were freed by another function, three by a realloc that moved or kept them")
+text = run("--free-stacks", prog, "sometimes").stderr
+ok(re.search(r"directly lost: 70 bytes in 1 block.*\n    leak_one_of_ten .*\n(    .*\n)+"
+             r"  6 others of this stack freed by\n    drop .*\n(    .*\n)+"
+             r"  3 others of this stack freed by\n    leak_one_of_ten ", text), "and so says the text", text)
+page = os.path.join(d, "freed.html")
+run("--free-stacks", "-o", page, prog, "sometimes")
+ok(re.search(r'"freed":\[\[6,\[[0-9,]+\]\],\[3,', open(page).read()), "and the page")
+run("-o", out, prog, "sometimes")
+same([r["others_freed"] for r in json.load(open(out))["leaks"] if r["stack"][0] == "leak_one_of_ten"], [None],
+     "without --free-stacks: nothing of it")
+bare = subprocess.run([prog, "sometimes"], env={**environment, "LD_PRELOAD": LIBRARY,
+                                                 "STELE_CONF": "leak=exit,free_stacks=on"},
+                      capture_output=True, text=True, check=False).stderr
+ok(re.search(r"\n  others of this stack, 6, were freed by:\n    \S*drop", bare) or
+   re.search(r"\n  others of this stack, 6, were freed by:\n    0x", bare),
+   "the library's own text has the most frequent", bare)
+
 # a size that is certain to be sampled
 run("--profile=64", "-o", out, prog)
 profile = json.load(open(out))

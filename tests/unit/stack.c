@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "debug/depot.h"
+#include "debug/fate.h"
 #include "debug/stack.h"
 #include "page/zone.h"
 
@@ -110,6 +111,75 @@ static bool count(uint32_t id, void *arg)
 	return --*(size_t *)arg;
 }
 
+struct counted {
+	uint64_t of[STACK_FULL + 200], all;
+	unsigned links;
+};
+
+static void add_fate(const struct fate *f, void *arg)
+{
+	struct counted *c = arg;
+
+	if (f->free_stack < ARRAY_SIZE(c->of))
+		c->of[f->free_stack] += f->count;
+	c->all += f->count;
+	c->links++;
+}
+
+/* Who freed what a stack allocated: each is counted by itself, up to 64; others together. */
+START_TEST(fates)
+{
+	struct counted c = { .all = 0 };
+	uint32_t a, b, first, second;
+
+	unit_boot();
+	a = put(1), b = put(2), first = put(3), second = put(4);
+	fate_each(a, add_fate, &c);
+	must_eq(c.links, 0);
+	for (unsigned i = 0; i < 5; i++)
+		fate_count(a, first);
+	fate_count(a, second);
+	fate_count(b, second);
+	fate_count(STACK_UNKNOWN, first);
+	fate_each(a, add_fate, &c);
+	must_eq(c.links, 2);
+	must_eq(c.of[first], 5);
+	must_eq(c.of[second], 1);
+	for (unsigned i = 0; i < 1000; i++)
+		fate_count(b, put(100 + i));
+	c = (struct counted){ .all = 0 };
+	fate_each(b, add_fate, &c);
+	must_eq(c.links, 65);
+	must_eq(c.all, 1001);
+	must_eq(c.of[STACK_UNKNOWN], 1001 - 64);
+}
+END_TEST
+
+static void *count_fates(void *arg)
+{
+	for (unsigned i = 0; i < 20000; i++)
+		fate_count(put(1 + i % 3), put(10 + (i + (unsigned)(size_t)arg) % 7));
+	return NULL;
+}
+
+/* Nothing is lost, and no pair is there twice. */
+START_TEST(fates_of_threads)
+{
+	struct counted c = { .all = 0 };
+	pthread_t id[4];
+
+	unit_boot();
+	for (size_t t = 0; t < 4; t++)
+		must(!pthread_create(&id[t], NULL, count_fates, (void *)t));
+	for (size_t t = 0; t < 4; t++)
+		pthread_join(id[t], NULL);
+	for (unsigned i = 1; i <= 3; i++)
+		fate_each(put(i), add_fate, &c);
+	must_eq(c.links, 3 * 7);
+	must_eq(c.all, 4 * 20000);
+}
+END_TEST
+
 START_TEST(walking)
 {
 	size_t left = 5001;
@@ -177,8 +247,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *tests[] = { equal_stacks, special_ids, generations, words, walking, no_memory,
-				 threads };
+	const TTest *tests[] = { equal_stacks, special_ids, generations, words, fates, walking,
+				 no_memory, threads, fates_of_threads };
 
 	return unit_run("stack", tests, ARRAY_SIZE(tests));
 }

@@ -18,6 +18,7 @@ static void holds(size_t count, size_t bytes)
 
 START_TEST(one_block)
 {
+	struct vm_tag tag;
 	char *p;
 	size_t size = 0;
 
@@ -36,11 +37,11 @@ START_TEST(one_block)
 	ck_assert_ptr_null(vmalloc_block_of(p - 1, &size));
 	holds(1, 200704);
 	ck_assert(!vmalloc_free(p + 4096));
-	ck_assert(!vmalloc_was_freed(p));
+	ck_assert(!vmalloc_was_freed(p, &tag));
 	ck_assert(vmalloc_free(p));
 	ck_assert(!fake_is_mapped(p) && !fake_is_mapped(p + 200703));
-	ck_assert(vmalloc_was_freed(p));
-	ck_assert(!vmalloc_was_freed(NULL));
+	ck_assert(vmalloc_was_freed(p, &tag));
+	ck_assert(!vmalloc_was_freed(NULL, &tag));
 	ck_assert(!vmalloc_free(p));
 	holds(0, 0);
 	ck_assert_uint_eq(vmalloc_stats().max_count, 1);

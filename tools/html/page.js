@@ -258,6 +258,8 @@ function cell(name, row, matches) {
 			td.append(frameList(row.stack, matches));
 			if (row.via)
 				td.append(element("span", { class: "callers" }, "by way of a block from"), frameList(row.via, matches));
+			for (const [count, stack] of row.freed || [])
+				td.append(element("span", { class: "callers" }, `${count.toLocaleString("en")} other${count === 1 ? "" : "s"} of this stack freed by`), frameList(stack, matches));
 		}
 		return td;
 	}
