@@ -18,6 +18,8 @@
 
 /* For those that the program has not waited for. */
 #define WAIT_MS 2000
+/* Between the first points of the history; the library makes it more as time goes on. */
+#define HISTORY_MS 5
 
 enum what { RUN_LEAKS, RUN_LIST, RUN_PROFILE };
 
@@ -174,6 +176,17 @@ static void add_number(char **settings, const char *name, uint64_t value)
 	add(settings, name, text);
 }
 
+/* Will the report have a picture of the size over time? */
+static bool has_picture(const struct choice *choice)
+{
+	const struct form *form = choice->form;
+	size_t at;
+
+	if (form == NULL && choice->output)
+		form = form_of_file(choice->output, &at);
+	return form == &forms[FORM_html];
+}
+
 static void configure(const struct arguments *arguments, const char *dir)
 {
 	char *settings = xstrdup(""), *output = xasprintf("%s/%%p-%%e-%%n.snapshot", dir);
@@ -194,6 +207,8 @@ static void configure(const struct arguments *arguments, const char *dir)
 	/* so that `stele leaks PID` can ask; numbers near the top are the least used */
 	add_number(&settings, "leak_signal", (uint64_t)SIGRTMAX - 3);
 	add_number(&settings, "leak_interval", arguments->interval);
+	if (has_picture(&arguments->choice))
+		add_number(&settings, "leak_history", HISTORY_MS);
 	library_configure(settings);
 	free(output);
 	free(settings);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of the depot, for those who lock it and those who count by stack (one of sample.c, fate.c). */
+/* The inside of the depot: for those who lock it, and for sample.c or fate.c, which count by stack. */
 #ifndef STELE_DEBUG_DEPOT_H
 #define STELE_DEBUG_DEPOT_H
 

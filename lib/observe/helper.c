@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Three threads, each started when it is first needed, with all signals blocked,
+ * Four threads, each started when it is first needed, with all signals blocked,
  * unknown to libc, and never stopped by a report:
  *
  *	requests	sleeps until a signal of leak_signal= was handled
@@ -9,12 +9,15 @@
  *			program could close or hand on
  *	interval	sleeps for leak_interval= seconds, and for longer where reports
  *			would take more than a small share of the time
+ *	history		looks at the size of the heap, first every leak_history= ms, and
+ *			half as often each time that it has many points
  */
 #include "observe/helper.h"
 
 #include <string.h>
 
 #include "observe/catch.h"
+#include "observe/history.h"
 #include "observe/leak.h"
 #include "observe/names.h"
 #include "observe/stop.h"
@@ -27,7 +30,7 @@
 #define LINE_BYTES	1024
 #define RETRY_MS	1000u
 
-enum { REQUESTS, CONTROL, INTERVAL, NR_HELPERS };
+enum { REQUESTS, CONTROL, INTERVAL, HISTORY, NR_HELPERS };
 static_assert(NR_HELPERS <= NR_SPARED, "each is spared");
 
 static struct {
@@ -137,6 +140,17 @@ static void serve_interval(void *arg __unused_arg)
 	}
 }
 
+static void serve_history(void *arg __unused_arg)
+{
+	os_name_thread("stele-history");
+	for (;;) {
+		lock_acquire(&observe_lock);
+		history_add();
+		lock_release(&observe_lock);
+		os_sleep_ms(history_period());
+	}
+}
+
 static char control_path[LEAK_PATH_MAX];
 
 static void start_control(void)
@@ -171,4 +185,6 @@ void helper_start(void)
 		start_control();
 	if (tune.leak_interval && prepare(INTERVAL))
 		spawn(INTERVAL, serve_interval, NULL);
+	if (tune.leak_history && prepare(HISTORY))
+		spawn(HISTORY, serve_history, NULL);
 }

@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "base/fmt.h"
+#include "observe/history.h"
 #include "observe/module.h"
 #include "observe/names.h"
 #include "observe/stop.h"
@@ -44,9 +45,6 @@
 const char *const leak_kind_names[NR_LEAK_KINDS] = {
 	"direct", "indirect", "possible", "reachable", "young",
 };
-
-struct leak_point leak_points[LEAK_POINTS];
-unsigned leak_nr_points;
 
 struct lock observe_lock = LOCK_INIT(RANK_OBSERVE);
 
@@ -201,20 +199,6 @@ static bool any_shown(const struct leak_counts *counts)
 	return false;
 }
 
-/* When there is no room for another point, every second one goes. */
-static void add_point(const struct leak_facts *f)
-{
-	size_t resident, peak;
-
-	if (leak_nr_points == LEAK_POINTS) {
-		for (unsigned i = 0; i < LEAK_POINTS / 2; i++)
-			leak_points[i] = leak_points[2 * i];
-		leak_nr_points = LEAK_POINTS / 2;
-	}
-	leak_rss(&resident, &peak);
-	leak_points[leak_nr_points++] = (struct leak_point){ f->uptime_ms, f->bytes, resident };
-}
-
 static void write_out(struct work *w)
 {
 	char path[LEAK_PATH_MAX];
@@ -252,7 +236,7 @@ static void work(void *arg)
 	if (leak_names.suppress[0])
 		suppress_read(leak_names.suppress);
 	groups_judge(&w->groups, &w->facts);
-	add_point(&w->facts);
+	history_add();
 	if (w->write)
 		write_out(w);
 	suppress_end();

@@ -9,6 +9,7 @@
  *	mark.c start.c			and what that means
  *	group.c suppress.c		equal blocks together, known ones left out
  *	text.c snapshot.c symbol.c	what is written
+ *	history.c			the size over time
  */
 #ifndef STELE_OBSERVE_LEAK_H
 #define STELE_OBSERVE_LEAK_H
@@ -24,15 +25,6 @@ extern const char *const leak_kind_names[NR_LEAK_KINDS];
 struct leak_counts {
 	size_t blocks[NR_LEAK_KINDS], bytes[NR_LEAK_KINDS];
 };
-
-/* The size of the heap over time, as reports found it; at most so many points. */
-#define LEAK_POINTS	256
-struct leak_point {
-	uint32_t uptime_ms;
-	size_t used, resident;
-};
-extern struct leak_point leak_points[LEAK_POINTS];
-extern unsigned leak_nr_points;
 
 /* One report at a time; taken before all other locks. */
 extern struct lock observe_lock;

@@ -5,6 +5,7 @@
 #include "base/fmt.h"
 #include "debug/capture.h"
 #include "debug/fate.h"
+#include "observe/history.h"
 #include "observe/module.h"
 #include "observe/stop.h"
 #include "observe/write.h"
@@ -322,10 +323,7 @@ void leak_write_snapshot(struct out *o, const struct groups *g, const struct lea
 	}
 	if (!track_sampling)
 		write_fates(o, &by, &known);
-	for (unsigned i = 0; i < leak_nr_points; i++)
-		out_print(o, "point %u %lu %lu\n", leak_points[i].uptime_ms,
-			  (unsigned long)leak_points[i].used,
-			  (unsigned long)leak_points[i].resident);
+	history_write(o);
 	out_print(o, "end %lu\n", (unsigned long)o->lines);
 	out_flush(o);
 }

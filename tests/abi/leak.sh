@@ -64,7 +64,7 @@ reported()
 }
 
 snap=leak=exit,leak_output=snap.%p.%n
-echo 1..31
+echo 1..32
 
 run leak=exit
 grep -q 'unreferenced 1 object, 1001 bytes' "$work/err" && grep -q 'leak_here+0x' "$work/err"
@@ -138,6 +138,11 @@ result $? "leak_control: an idle process answers"
 run leak=on,leak_interval=1,leak_output=snap.%n wait "$work/snap.1"
 reported 2 interval
 result $? "leak_interval: reports come by themselves"
+run leak=on,leak_interval=1,leak_history=10,leak_output=snap.%n wait "$work/snap.0"
+points=$(grep -c '^point ' "$work/snap.0")
+[ "$points" -ge 20 ] && [ "$points" -le 110 ] &&
+	awk '$1 == "point" { if ($2 < last) exit 1; last = $2 }' "$work/snap.0"
+result $? "leak_history: so many looks at the size before the first report ($points)"
 
 run "$snap,leak_young=60000"
 [ "$(cat "$work"/snap.* | grep -c '^leak young ')" = 2 ]

@@ -85,6 +85,21 @@ ok(re.search(r"\n  others of this stack, 6, were freed by:\n    \S*drop", bare) 
    re.search(r"\n  others of this stack, 6, were freed by:\n    0x", bare),
    "the library's own text has the most frequent", bare)
 
+# ---- the size over time ----
+
+page = os.path.join(d, "history.html")
+for options in ([], ["--profile"]):
+    run(*options, "-o", page, prog, "grow")
+    points = json.loads(re.search(r'"history":(\[\[.*?\]\])', open(page).read()).group(1))
+    times = [p[0] for p in points]
+    ok(20 <= len(points) <= 256 and times == sorted(times) and times[0] < 300 and times[-1] >= 1000,
+       f"-o FILE.html {options}: many points from begin to end of one run", points)
+    ok(all(p[1] < 1000000 for p in points if p[0] < 400) and 2000000 <= points[-1][1] < 2500000 and
+       all(points[-1][i] - points[0][i] > 1800000 for i in (1, 2)),
+       "they show when it grew, in use and resident", points)
+run("-o", out, prog)
+same(len(json.load(open(out))["history"]), 1, "other forms have a point for each report")
+
 # a size that is certain to be sampled
 run("--profile=64", "-o", out, prog)
 profile = json.load(open(out))
