@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """What the leak mode and the heap profile cost; prints a table and leakcost.csv.
 
-usage: leakcost.py [--build DIR] [--reps N] [--scale X] [--only ROW,...] [--without LIB] [--list]
+usage: leakcost.py [--build DIR] [--quick] [--reps N] [--scale X] [--only ROW,...]
+                   [--without LIB] [--list]
 
 CPU time (user and system) and peak RSS of each program under libc, under Stele, and under Stele
 in each mode, interleaved; a figure is the median of the ratios of neighbouring runs. --without names
@@ -148,10 +149,13 @@ def main():
     p.add_argument("--out", help="where leakcost.csv goes (default: BUILD/bench-results)")
     p.add_argument("--reps", type=int, default=7)
     p.add_argument("--scale", type=float, default=0.5)
+    p.add_argument("--quick", action="store_true", help="one repetition of a quarter of the work")
     p.add_argument("--only", help="rows, comma separated")
     p.add_argument("--without", help="a libstele.so without the mode")
     p.add_argument("--list", action="store_true", help="print the rows and exit")
     args = p.parse_args()
+    if args.quick:
+        args.reps, args.scale = 1, args.scale / 4
     build = Path(args.build).resolve()
     work = Path(args.work or build / "bench-work").resolve()
     out = Path(args.out or build / "bench-results").resolve()
