@@ -509,4 +509,16 @@ STELE_INLINE int unregister_oom_notifier(struct notifier_block *nb)
 	return stele_unregister_oom_notifier(nb);
 }
 
+/* ---- what is said to kmemleak; without leak= nobody listens ---- */
+
+STELE_INLINE void kmemleak_not_leak(const void *ptr)
+{
+	(void)stele_leak_not_leak(ptr);
+}
+
+STELE_INLINE void kmemleak_ignore(const void *ptr)
+{
+	(void)stele_leak_ignore(ptr);
+}
+
 #endif

@@ -43,6 +43,27 @@ int stele_leak_report(void);
 /* Count only. Returns as stele_leak_report(). */
 int stele_leak_get_count(struct stele_leak_count *count);
 
+/*
+ * The block that begins at p is no leak: it counts as reachable, and what it points to
+ * as well. This holds until it is freed or resized. 0; -ENOTSUP: blocks are not tracked;
+ * -EINVAL: p is not the begin of a block; -ENOMEM.
+ */
+int stele_leak_not_leak(const void *p);
+
+/*
+ * The same, but the block is not looked into: what only it points to is a leak. For data that
+ * looks like pointers.
+ */
+int stele_leak_ignore(const void *p);
+
+/*
+ * Pointers in [start, start + size) count as the program's. For memory that no report
+ * looks into otherwise: a block that nothing points to, memory of a device. Returns as
+ * above; stele_leak_remove_root() needs the same two values, or returns -ENOENT.
+ */
+int stele_leak_add_root(const void *start, size_t size);
+int stele_leak_remove_root(const void *start, size_t size);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,7 +5,7 @@
  *	trigger.c helper.c catch.c	when
  *	leak.c				one report from begin to end
  *	stop.c maps.c module.c		the threads, what is mapped, the modules
- *	roots.c stack_area.c		what points where,
+ *	roots.c stack_area.c excuse.c	what points where,
  *	mark.c start.c			and what that means
  *	group.c suppress.c		equal blocks together, known ones left out
  *	text.c snapshot.c symbol.c	what is written

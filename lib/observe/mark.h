@@ -35,6 +35,7 @@ enum root_kind {
 	ROOT_TLS,	/* ditto */
 	ROOT_MAPPING,	/* who: index of the mapping */
 	ROOT_HEAP,	/* pages that the program asked for as such, a block without a record */
+	ROOT_IGNORED,	/* the program has said so: excuse.h */
 	NR_ROOT_KINDS,
 };
 

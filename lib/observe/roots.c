@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "observe/excuse.h"
 #include "observe/mark.h"
 #include "observe/module.h"
 #include "observe/stack_area.h"
@@ -371,6 +372,7 @@ bool roots_mark(const struct maps *maps, const struct reporter *c, int pages_fd)
 	blocks_ranges(add_skip, NULL);
 	scratch_ranges(add_skip, NULL);
 	add_modules();
+	excuse_mark_first();
 	mark_threads();
 	find_dead_stacks();
 	if (stop_main_ended())
@@ -379,6 +381,7 @@ bool roots_mark(const struct maps *maps, const struct reporter *c, int pages_fd)
 	mark_range(start, end, ROOT_MAPPING, 0);
 	mark_mappings();
 	blocks_walk(untracked, NULL);
+	excuse_mark_roots(pages_fd);
 	/* Last, as what these name is not looked into. */
 	mark_follow(pages_fd);
 	for (size_t i = 0; i < r.dead.count; i++)

@@ -203,7 +203,7 @@ static const char *thread_name(uint32_t tid)
 static void write_root(struct out *o, const struct root *r, const struct leak_facts *f)
 {
 	static const char *const kinds[NR_ROOT_KINDS] = {
-		"data", "stack", "register", "tls", "mapping", "heap",
+		"data", "stack", "register", "tls", "mapping", "heap", "ignored",
 	};
 	char text[64];
 

@@ -124,6 +124,9 @@ static void root_line(struct out *o, const struct group *g, const struct leak_fa
 			  (unsigned long)f->maps->at[r->who].end);
 		out_text(o, f->maps->at[r->who].path);
 		break;
+	case ROOT_IGNORED:
+		out_text(o, "the program, which says that it is no leak");
+		break;
 	default:
 		out_print(o, "an untracked block at 0x%lx", (unsigned long)r->at);
 	}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Reports of leaks by the program's own call: <stele/leak.h>. */
+/* Reports of leaks by the program's own call, and what it says of its blocks: <stele/leak.h>. */
 #include <errno.h>
 
 #include "base/compiler.h"
 #include "debug/track.h"
+#include "observe/excuse.h"
 #include "observe/leak.h"
 #include "observe/trigger.h"
 #include "stele/leak.h"
@@ -39,4 +40,35 @@ __public int stele_leak_get_count(struct stele_leak_count *count)
 	count->reachable = class_of_kind(&c, LEAK_REACHABLE);
 	count->young = class_of_kind(&c, LEAK_YOUNG);
 	return 0;
+}
+
+__public int stele_leak_not_leak(const void *p)
+{
+	return stele_leak_on() ? excuse_block(p, true) : -ENOTSUP;
+}
+
+__public int stele_leak_ignore(const void *p)
+{
+	return stele_leak_on() ? excuse_block(p, false) : -ENOTSUP;
+}
+
+static int check_range(const void *start, size_t size)
+{
+	if (!stele_leak_on())
+		return -ENOTSUP;
+	return size && (uintptr_t)start + size > (uintptr_t)start ? 0 : -EINVAL;
+}
+
+__public int stele_leak_add_root(const void *start, size_t size)
+{
+	int err = check_range(start, size);
+
+	return err ? err : excuse_add_range((uintptr_t)start, size);
+}
+
+__public int stele_leak_remove_root(const void *start, size_t size)
+{
+	int err = check_range(start, size);
+
+	return err ? err : excuse_remove_range((uintptr_t)start, size);
 }

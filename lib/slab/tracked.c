@@ -393,17 +393,19 @@ __noinline void *tracked_realloc(void *p, size_t size)
 	return q;
 }
 
+struct track tracked_peek(const void *p)
+{
+	return p && !boot_owns(p) ? read_record(p, class_of(p)) : (struct track){ 0 };
+}
+
 /*
  * What was asked for, and no more: who learns that there is more may use it, and
  * what lies there is not looked at for pointers.
  */
 size_t tracked_usable(const void *p)
 {
-	unsigned class = class_of(p);
 	size_t usable = ksize(p);
-	struct track t = { 0 };
+	struct track t = tracked_peek(p);
 
-	if (p && !boot_owns(p))
-		t = read_record(p, class);
 	return t.stack ? track_size(&t, usable) : usable;
 }

@@ -21,6 +21,8 @@ void *tracked_aligned(size_t size, size_t align);
 void *tracked_realloc(void *p, size_t size);
 void tracked_free(void *p);
 size_t tracked_usable(const void *p);
+/* The record of the block at @p, which is the caller's; of anything else one without a stack. */
+struct track tracked_peek(const void *p);
 
 /*
  * For blocks that come and go by other ways: write the record of a block that is the

@@ -124,6 +124,8 @@ static void rest(void)
 	OK(!register_oom_notifier(&nb) && !unregister_oom_notifier(&nb), "OOM notifiers");
 	p = mempool_alloc(pool, GFP_NOIO);
 	OK(p != NULL, "pools");
+	kmemleak_not_leak(p);
+	kmemleak_ignore(p);
 	mempool_free(p, pool);
 	mempool_destroy(pool);
 	flags = memalloc_nofs_save();

@@ -747,5 +747,6 @@ const struct scene_end scene_ends[] = {
 	{"life", "exit 0", end_life},
 	{"holes", "exit 0", end_holes},
 	{"young", "exit 0", end_exit},
+	{"said", "exit 0", end_exit},
 	{NULL, NULL, NULL},
 };

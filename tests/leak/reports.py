@@ -83,6 +83,7 @@ class Memcheck:
     SCENES = {
         "overflow": "its own frames take part in the overflow",
         "young": "it knows no age",
+        "said": "it has no such functions",
         "holes": "it does not know pages that fault by madvise",
         "idle_term": "it reports for the process that kills as well",
         "exec": "it does not report before exec",
