@@ -19,8 +19,10 @@
  * latecomer finds another epoch and returns at once.
  *
  * The handler runs on the alternate stack where there is one (stacks of
- * coroutines may be too small for a frame), blocks all signals, touches
- * nothing of libc, and restarts what system calls it can.
+ * coroutines may be too small for a frame), blocks all signals, and touches
+ * nothing of libc. Who was in a system call goes on with it where that can be:
+ * by SA_RESTART, or because the call that the thread was seen in is made again
+ * (os_call_repeats()). It is the same call if all registers say so.
  *
  * Locking: observe_lock; epoch and answers are atomic.
  */
@@ -101,7 +103,9 @@ static void on_stop(int sig, siginfo_t *info, void *context)
 {
 	uintptr_t value = (uintptr_t)info->si_value.sival_ptr;
 	uint32_t now = load_acquire(&epoch);
+	struct os_call call;
 	struct stopped *t;
+	bool repeat;
 
 	if (info->si_code != SI_QUEUE || info->si_pid != os_pid()) {
 		hand_on(sig, info, context);
@@ -113,11 +117,16 @@ static void on_stop(int sig, siginfo_t *info, void *context)
 	os_context_regs(context, &t->regs, &t->regs_bytes, &t->sp);
 	t->context = context;
 	t->tp = (uintptr_t)__builtin_thread_pointer();
+	/* The record is not ours any more once the stop is over. */
+	call = t->call;
+	repeat = t->repeat;
 	store_release(&t->state, ANSWERED);	/* pairs with the stopper's load */
 	__atomic_add_fetch(&answers, 1, __ATOMIC_RELEASE);
 	os_futex_wake(&answers, 1);
 	while (load_acquire(&epoch) == now)
 		os_futex_wait(&epoch, now);
+	if (repeat)
+		os_context_repeat(context, &call);
 }
 
 static bool is_spared(int tid)
@@ -247,6 +256,7 @@ static void ask(int tid, void *arg)
 	memset(t, 0, sizeof(*t));
 	t->tid = tid;
 	t->state = ASKED;
+	t->repeat = os_read_call(tid, &t->call) && os_call_repeats(&t->call);
 	err = os_signal_value(tid, OS_SIGNAL_SYNC, cookie(nr_stopped));
 	/* A thread that has just ended is none. */
 	if (err == -ESRCH)

@@ -16,7 +16,7 @@
 #ifndef STELE_OBSERVE_STOP_H
 #define STELE_OBSERVE_STOP_H
 
-#include "base/compiler.h"
+#include "os/proc.h"
 
 struct stopped {
 	int tid;
@@ -28,6 +28,8 @@ struct stopped {
 	const void *regs;		/* words that may hold pointers; NULL: none */
 	size_t regs_bytes;
 	char name[16];
+	bool repeat;			/* it waited in this call, which is to go on */
+	struct os_call call;
 };
 
 /* Stop all but the calling thread and ours. False: the list of threads is not to be had. */

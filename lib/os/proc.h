@@ -114,6 +114,20 @@ uintptr_t os_context_call(const void *ucontext);
 /* The vector registers of it, NULL: none. */
 const void *os_context_vectors(const void *ucontext, size_t *bytes);
 
+/* A system call that a thread waits in. */
+#define OS_CALL_ARGS	6u
+struct os_call {
+	long number;
+	uint64_t arg[OS_CALL_ARGS];
+	uintptr_t sp, pc;
+};
+/* False: thread @tid is in none, or it cannot be known. */
+bool os_read_call(int tid, struct os_call *call);
+/* May it be made again after a signal, as it stands, where the kernel would not do so? */
+bool os_call_repeats(const struct os_call *call);
+/* In a handler: where the signal has ended this call, it is made again by who was interrupted. */
+void os_context_repeat(void *ucontext, const struct os_call *call);
+
 /* ---- memory ---- */
 
 struct os_range {
