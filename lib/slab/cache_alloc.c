@@ -127,7 +127,8 @@ static bool belongs(const struct stele_kmem_cache *h, const void *obj)
 	/* kmalloc's blocks: of its size they must be. */
 	if (class == CLASS_NONE || class == CLASS_LARGE)
 		return ksize(obj) >= h->size;
-	return class <= NR_SIZE_CLASSES && kmem_caches[class].size >= h->size;
+	return (class <= NR_SIZE_CLASSES || tracked_mirror(h->size, h->align) == &kmem_caches[class]) &&
+	       kmem_caches[class].size >= h->size;
 }
 
 void handle_free(struct stele_kmem_cache *h, void *obj, bool quiet, const char *call,

@@ -247,10 +247,38 @@ static void *alloc_unrecorded(const struct request *r, stele_gfp_t gfp)
 	return reclaim_and_retry(r, gfp);
 }
 
+/*
+ * profile=: a block that stands for others lies where its record is. Who may not wait is
+ * not sampled, as the first look at a stack may take locks; objects have their own caches.
+ */
+static bool is_sample(const struct request *r, stele_gfp_t gfp)
+{
+	return !r->cache && !r->ops && gfp & STELE_GFP_DIRECT_RECLAIM && !foreign_all &&
+	       sample_due(r->size);
+}
+
+static __noinline void *alloc_sample(const struct request *asked, stele_gfp_t gfp)
+{
+	struct request r = *asked;
+	void *p;
+
+	r.cache = tracked_mirror(r.size, r.align);
+	p = alloc_unrecorded(&r, r.cache ? gfp & ~STELE_GFP_ZERO : gfp);
+	if (!p)
+		return NULL;
+	if (r.cache && gfp & STELE_GFP_ZERO)
+		memset(p, 0, r.size);
+	tracked_sample(p, r.size);
+	return p;
+}
+
 void *gfp_alloc_plain(const struct request *r, stele_gfp_t gfp)
 {
-	void *p = alloc_unrecorded(r, gfp);
+	void *p;
 
+	if (unlikely(track_sampling) && is_sample(r, gfp))
+		return alloc_sample(r, gfp);
+	p = alloc_unrecorded(r, gfp);
 	/* A block of kmalloc's: malloc's way is not the only one to them. */
 	if (unlikely(track_on) && p && !r->cache && !r->ops)
 		tracked_record(p, r->size, gfp & STELE_GFP_DIRECT_RECLAIM);

@@ -296,6 +296,19 @@ __noinline void tracked_end(void *p)
 	clear_record(p, class, stack);
 }
 
+struct kmem_cache *tracked_mirror(size_t size, size_t align)
+{
+	return mirror_for(size, align);
+}
+
+__noinline void tracked_sample(void *p, size_t size)
+{
+	uint32_t stack = stack_capture(FRAME());
+
+	write_record(p, size, stack);
+	sample_count_alloc(stack, size);
+}
+
 struct track tracked_take(void *p)
 {
 	unsigned class = class_of(p);

@@ -12,6 +12,8 @@
 #include "debug/sample.h"
 #include "debug/track.h"
 
+struct kmem_cache;
+
 /* After slab_init(). */
 void tracked_init(void);
 
@@ -32,6 +34,10 @@ struct track tracked_peek(const void *p);
 void tracked_record(void *p, size_t size, bool wait);
 void tracked_end(void *p);
 struct track tracked_take(void *p);
+
+/* profile=: where a block that is a sample is to lie; NULL: anywhere. It is one. */
+struct kmem_cache *tracked_mirror(size_t size, size_t align);
+void tracked_sample(void *p, size_t size);
 void tracked_put(void *p, struct track record);
 
 #endif
