@@ -499,7 +499,7 @@ static void tables(size_t page_size, bool refused)
 
 	fake_boot();
 	fake.page_size = page_size;
-	p = get(n, page_size / PAGE_SIZE);
+	p = get(n, n);
 	memset(p, 0xee, n * PAGE_SIZE);
 	while (z->free)
 		get(1, 1);
