@@ -159,16 +159,24 @@ void page_note_written(void *addr, size_t npages)
 	lock_release(&zone_lock);
 }
 
-/* With zone_lock held. False: who may not @wait must come back. */
+/*
+ * With zone_lock held. False: who may not @wait must come back. All that is written
+ * down of the run is so before the reserve has it: who takes it there holds another
+ * lock than ours.
+ */
 static bool free_locked(pfn_t pfn, size_t npages, size_t written, bool wait)
 {
+	struct page *page = page_of(pfn);
+	uint8_t state = page->state;
 	pfn_t part;
 	size_t n;
 
-	if (!reserve_put(pfn, npages, wait, &part, &n))
-		return false;
-	page_of(pfn)->state = PG_NONE;
 	note_written(pfn, written);
+	page->state = PG_NONE;
+	if (!reserve_put(pfn, npages, wait, &part, &n)) {
+		page->state = state;
+		return false;
+	}
 	/* What is not the reserve's: all, or what an extension added to its run. */
 	if (part > pfn)
 		buddy_free(pfn, part - pfn);
@@ -189,13 +197,17 @@ void page_free(void *addr, size_t npages, size_t written)
 
 bool page_try_free(void *addr, size_t npages, size_t written)
 {
+	unsigned class;
 	bool done;
 
 	if (!lock_try_quiet(&zone_lock))
 		return false;
+	class = class_of(addr);
+	if (class != CLASS_NONE)
+		set_class(addr_pfn(addr), 1, CLASS_NONE);
 	done = free_locked(addr_pfn(addr), npages, written, false);
-	if (done)
-		set_class(addr_pfn(addr), npages, CLASS_NONE);
+	if (!done && class != CLASS_NONE)
+		set_class(addr_pfn(addr), 1, class);
 	lock_release(&zone_lock);
 	return done;
 }
@@ -450,6 +462,11 @@ void *page_alloc_table(size_t npages)
 	return p;
 }
 
+void *page_alloc_meta(size_t npages)
+{
+	return page_alloc_meta_how(npages, ALLOC_NORMAL);
+}
+
 void page_free_meta(void *addr, size_t npages)
 {
 	page_free(addr, npages, npages);
@@ -461,8 +478,3 @@ void page_set_class(void *addr, size_t npages, unsigned class)
 	set_class(addr_pfn(addr), npages, class);
 	lock_release(&zone_lock);
 }
-void *page_alloc_meta(size_t npages)
-{
-	return page_alloc_meta_how(npages, ALLOC_NORMAL);
-}
-
