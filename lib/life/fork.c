@@ -29,6 +29,7 @@
 #include "page/zone.h"
 #include "slab/budget.h"
 #include "slab/cache.h"
+#include "slab/deferred.h"
 #include "slab/mempool.h"
 #include "slab/percpu.h"
 #include "slab/shrinker.h"
@@ -76,8 +77,10 @@ static void release(bool child)
 	for_each_cache(c)
 		lock_after_fork(&c->list_lock, child);
 	percpu_fork_done(child);
-	if (child)
+	if (child) {
 		caches_fork_child();
+		deferred_fork_child();
+	}
 	lock_after_fork(&caches_lock, child);
 	lock_after_fork(&handle_lock, child);
 	lock_after_fork(&mempool_lock, child);

@@ -30,6 +30,7 @@
 #include "base/fmt.h"
 #include "os/bug.h"
 #include "os/foreign.h"
+#include "os/os.h"
 #include "slab/barn.h"
 #include "slab/budget.h"
 #include "slab/deferred.h"
@@ -39,6 +40,8 @@
 #define CACHE_LINE	64
 #define MADE_SIZE_MIN	32	/* with room for the second bitmap of a slab */
 #define LEAKS_SHOWN	10
+#define NAP_US		50u
+#define NAPS_MAX	20000u
 
 struct lock handle_lock = LOCK_INIT(RANK_HANDLE);
 static struct stele_kmem_cache *unused, **unused_end = &unused;
@@ -304,6 +307,18 @@ static __cold_path void report_leaks(struct stele_kmem_cache *h, const void *cal
 	}
 }
 
+/*
+ * Objects that are out may be in the hands of a thread that frees what was put
+ * aside. It may be stuck in a destructor, or be this one: not for ever.
+ */
+static void await_drainers(struct kmem_cache *c)
+{
+	for (unsigned n = 0; READ_ONCE(c->nr_inuse) && deferred_in_hand() && n < NAPS_MAX; n++) {
+		os_nap(NAP_US);
+		drain(c);
+	}
+}
+
 static bool close_behind(struct stele_kmem_cache *h, const void *caller)
 {
 	uint32_t class = h->class;
@@ -312,6 +327,7 @@ static bool close_behind(struct stele_kmem_cache *h, const void *caller)
 	WRITE_ONCE(h->class, 0);
 	cache_settle(h->cache);
 	drain(h->cache);
+	await_drainers(h->cache);
 	if (READ_ONCE(h->cache->nr_inuse))
 		report_leaks(h, caller);
 	if (cache_close(h->cache))

@@ -19,6 +19,7 @@
 #include "slab/slab.h"
 
 void *deferred_head;
+static uint32_t drainers;	/* threads that have blocks in hand; atomic */
 
 static void **link_of(void *p)
 {
@@ -45,8 +46,11 @@ void deferred_free(void *const *objs, size_t n)
 
 void deferred_drain(void)
 {
-	void *p = __atomic_exchange_n(&deferred_head, NULL, __ATOMIC_ACQUIRE);
+	void *p;
 
+	/* Counted first: who finds nothing put aside finds the drainer. */
+	__atomic_add_fetch(&drainers, 1, __ATOMIC_SEQ_CST);
+	p = __atomic_exchange_n(&deferred_head, NULL, __ATOMIC_SEQ_CST);
 	while (p) {
 		void *next = *link_of(p);
 
@@ -55,4 +59,17 @@ void deferred_drain(void)
 		kfree(p);
 		p = next;
 	}
+	/* Pairs with deferred_in_hand(). A fork inside of a destructor has reset it in the child. */
+	if (READ_ONCE(drainers))
+		__atomic_sub_fetch(&drainers, 1, __ATOMIC_RELEASE);
+}
+
+bool deferred_in_hand(void)
+{
+	return load_acquire(&drainers);
+}
+
+void deferred_fork_child(void)
+{
+	WRITE_ONCE(drainers, 0);
 }

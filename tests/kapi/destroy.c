@@ -64,6 +64,53 @@ static bool live_and_die(unsigned n)
 	return gone;
 }
 
+/* ---- what another thread frees meanwhile ---- */
+
+static volatile int freeing;
+
+static void slow_dtor(void *obj, void *data)
+{
+	(void)obj;
+	(void)data;
+	freeing = 1;
+	usleep(20000);
+}
+
+static void *trim_once(void *arg)
+{
+	malloc_trim(0);
+	return arg;
+}
+
+/*
+ * Objects of a cache were put aside, and the thread that frees them is busy with
+ * another's, on top of them: they are not out.
+ */
+static void aside(void)
+{
+	struct stele_kmem_cache_args slow = { .size = 300000, .dtor = slow_dtor,
+					      .flags = STELE_SLAB_CONSISTENCY_CHECKS };
+	struct stele_kmem_cache *c = stele_kmem_cache_create("aside", 64, 0,
+							     STELE_SLAB_CONSISTENCY_CHECKS, NULL);
+	struct stele_kmem_cache *s = stele_kmem_cache_create_args("slow", &slow);
+	void *p[OBJECTS], *q;
+	pthread_t t;
+
+	MUST(c && s);
+	for (int i = 0; i < OBJECTS; i++)
+		MUST((p[i] = stele_kmem_cache_alloc(c, K)));
+	MUST((q = stele_kmem_cache_alloc(s, K)));
+	for (int i = 0; i < OBJECTS; i++)
+		stele_kmem_cache_free_nolock(c, p[i]);
+	stele_kmem_cache_free_nolock(s, q);
+	MUST(!pthread_create(&t, NULL, trim_once, NULL));
+	while (!freeing)
+		usleep(100);
+	OK(!stele_kmem_cache_destroy(c), "what another thread is freeing is not out");
+	pthread_join(t, NULL);
+	OK(!stele_kmem_cache_destroy(s), "and its cache goes too");
+}
+
 int main(void)
 {
 	time_t end = time(NULL) + SECONDS;
@@ -80,5 +127,6 @@ int main(void)
 		pthread_join(t[i], NULL);
 	OK(!stayed, "of %u caches all could be destroyed, but %u", n, stayed);
 	OK(!late, "and no destructor ran later: %lu", late);
+	aside();
 	return tap_end();
 }
