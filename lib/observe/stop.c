@@ -40,6 +40,7 @@
 #define PATIENCE_MS	2000u	/* for a thread that does not block the signal */
 #define SLOW_MS		200u	/* for one in an uninterruptible call */
 #define STEP_MS		5u
+#define NR_HEADS	1024u	/* of the table of records by thread id */
 
 enum { ASKED = 1, ANSWERED, SILENT };
 
@@ -48,6 +49,8 @@ static size_t nr_stopped;
 static uint32_t epoch;		/* odd: threads are being held */
 static uint32_t answers;
 static size_t nr_answered, nr_gone;
+static size_t nr_silent;		/* records that were given up */
+static uint32_t heads[NR_HEADS];	/* number of a record + 1, linked by "next"; 0: none */
 static struct os_sigaction before;	/* libc's handler, or the default */
 static bool installed;
 static const uint32_t *spared[NR_SPARED];
@@ -145,22 +148,30 @@ struct listing {
 	bool failed;
 };
 
-static struct stopped *find(int tid)
+static uint32_t *head_of(int tid)
 {
-	for (size_t i = nr_stopped; i-- > 0;) {
-		if (stop_at(i)->tid == tid)
-			return stop_at(i);
-	}
-	return NULL;
+	return &heads[(unsigned)tid % NR_HEADS];
 }
 
-static size_t waiting_for(void)
+static bool is_listed(int tid)
 {
-	size_t n = 0;
+	uint32_t i = *head_of(tid);
 
-	for (size_t i = 0; i < nr_stopped; i++)
-		n += load_acquire(&stop_at(i)->state) == ASKED;
-	return n;
+	while (i && stop_at(i - 1)->tid != tid)
+		i = stop_at(i - 1)->next;
+	return i;
+}
+
+/* One that was given up may answer yet: the count alone does not tell that all have. */
+static bool all_answered(void)
+{
+	if (load_acquire(&answers) + nr_silent < nr_stopped)
+		return false;
+	for (size_t i = 0; i < nr_stopped; i++) {
+		if (load_acquire(&stop_at(i)->state) == ASKED)
+			return false;
+	}
+	return true;
 }
 
 /* The number behind @name in a text of lines. */
@@ -229,6 +240,7 @@ static void give_up(struct stopped *t)
 	char state = thread_state(t->tid);
 
 	t->state = SILENT;
+	nr_silent++;
 	if (state == 'Z' && t->tid == os_pid())
 		main_ended = true;
 	if (!state || state == 'Z' || state == 'X')
@@ -244,7 +256,7 @@ static void ask(int tid, void *arg)
 	struct stopped *t;
 	int err;
 
-	if (is_spared(tid) || find(tid))
+	if (is_spared(tid) || is_listed(tid))
 		return;
 	if (b < NR_BLOCKS && !blocks[b])
 		blocks[b] = keep_alloc(PER_BLOCK * sizeof(struct stopped));
@@ -261,7 +273,8 @@ static void ask(int tid, void *arg)
 	/* A thread that has just ended is none. */
 	if (err == -ESRCH)
 		return;
-	nr_stopped++;
+	t->next = *head_of(tid);
+	*head_of(tid) = (uint32_t)++nr_stopped;
 	l->added++;
 	if (err)
 		give_up(t);
@@ -274,7 +287,7 @@ static void await(void)
 	for (;;) {
 		uint32_t seen = load_acquire(&answers);
 
-		if (!waiting_for())
+		if (all_answered())
 			return;
 		os_futex_wait_ms(&answers, seen, STEP_MS);
 		if (load_acquire(&answers) != seen)
@@ -327,7 +340,8 @@ bool stop_threads(void)
 	struct listing l;
 
 	self = os_tid();
-	nr_stopped = nr_answered = nr_gone = 0;
+	nr_stopped = nr_answered = nr_gone = nr_silent = 0;
+	memset(heads, 0, sizeof(heads));
 	main_ended = false;
 	WRITE_ONCE(answers, 0);
 	store_release(&epoch, epoch + 1);

@@ -21,6 +21,7 @@
 struct stopped {
 	int tid;
 	uint32_t state;			/* see stop.c */
+	uint32_t next;			/* in the table by thread id */
 	const void *context;		/* ucontext; NULL: did not answer, or the caller */
 	uintptr_t sp;			/* 0: not known */
 	uintptr_t tp;			/* thread pointer; 0: not known */

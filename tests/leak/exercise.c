@@ -308,6 +308,36 @@ static int many(void)
 	return 0;
 }
 
+/* Threads that sleep, as many as the argument says and the machine has. */
+static _Atomic int up;
+
+static void *asleep(void *arg)
+{
+	void *volatile mine = malloc(100);
+
+	up++;
+	for (;;)
+		pause();
+	free(mine);
+	return arg;
+}
+
+static int crowd(void)
+{
+	int n = (int)seconds, begun = 0;
+	pthread_attr_t attr;
+	pthread_t t;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 64 << 10);
+	while (begun < n && !pthread_create(&t, &attr, asleep, NULL))
+		begun++;
+	while (up < begun)
+		usleep(1000);
+	fprintf(stderr, "%d threads\n", begun);
+	exit(0);
+}
+
 static void *brief(void *arg)
 {
 	unsigned int rnd = (unsigned int)(uintptr_t)arg;
@@ -623,7 +653,7 @@ static const struct {
 	int (*run)(void);
 } exercises[] = {
 	{"phdr", phdr}, {"swap", swap}, {"fork", fork_storm}, {"storm", storm},
-	{"many", many}, {"coming", coming}, {"idle", idle}, {"suspended", suspended},
+	{"many", many}, {"crowd", crowd}, {"coming", coming}, {"idle", idle}, {"suspended", suspended},
 	{"busy", busy}, {"leaks", leaks}, {"clean", clean}, {"reused", reused},
 	{"heap", heap}, {"amounts", amounts},
 	{"no_files", no_files}, {"no_memory", no_memory}, {"all_handled", all_handled},

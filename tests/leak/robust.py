@@ -173,6 +173,18 @@ def sixty_four_threads(rig, scan):
     need(rig.snapshots(), "no report")
 
 
+@test()
+def two_thousand_threads(rig):
+    _, err = rig.run("leak=exit,leak_output=%p.snap", "exercise", "crowd", 2000)
+    begun = int(re.search(r"(\d+) threads", err).group(1))
+    snap = rig.snapshots()[0]
+    threads, stopped, *_ = snap.numbers("scan")
+    need(begun > 60 and threads == begun and stopped == begun,
+         f"of {begun} threads {threads} were found and {stopped} stopped")
+    need(lost(snap)["direct"] == 0, "what their stacks hold is said to be lost")
+    print(f"# {begun} threads stood still for {snap.numbers('scan')[4] / 1000:.0f} ms")
+
+
 def harass(rig, what, conf, seconds, least=3):
     """Reports on demand, one upon the other, while the program runs."""
     proc = rig.start(f"leak=on,leak_output=%p.%n.snap,leak_signal={int(signal.SIGUSR1)},{conf}",
