@@ -9,7 +9,10 @@
  *	anything else		the same
  *
  * believed[] counts where the kernel has one of ours. It is written before the
- * kernel is told: a handler that runs at once must find it. Two threads that set
+ * kernel is told: a handler that runs at once must find it. Flags that are not ours
+ * are the kernel's: it has all that the program wants, and drops what it does not
+ * know; siginterrupt() changes them there. Until the program has said something of a
+ * signal it reads what the process was born with. Two threads that set
  * the action of one signal at a time get one of the two, as without us. Children
  * that share this memory (vfork) write nothing here, and get what they ask for.
  */
@@ -25,7 +28,11 @@
 
 typedef int (*sigaction_t)(int, const struct sigaction *, struct sigaction *);
 
+#define OUR_FLAGS	(SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND)
+
 static struct sigaction believed[OS_NR_SIGNALS + 1];
+static bool told[OS_NR_SIGNALS + 1];		/* the program has set an action */
+static bool interrupts[OS_NR_SIGNALS + 1];	/* by siginterrupt() */
 static sigaction_t libc_sigaction;
 static bool catching;		/* fatal ones */
 static bool first_process;	/* of its name space: they do nothing to it by default */
@@ -102,21 +109,35 @@ static void call(const struct sigaction *act, int sig, siginfo_t *info, void *co
 		act->sa_handler(sig);
 }
 
-static struct sigaction fatal_action(void)
+static struct sigaction fatal_action(int flags)
 {
-	struct sigaction act = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	struct sigaction act = { .sa_flags = (flags & ~OUR_FLAGS) | SA_SIGINFO | SA_ONSTACK };
 
 	act.sa_sigaction = on_fatal;
 	sigfillset(&act.sa_mask);
 	return act;
 }
 
-/* What SA_RESETHAND asks for, with ours as the default. */
+/* The kernel gets ours for the default action that the program reads as @act. */
+static void become_default(int sig, const struct sigaction *act)
+{
+	struct sigaction set = fatal_action(act->sa_flags);
+
+	if (!leak_is_home()) {
+		os_sigaction(sig, &(struct os_sigaction){ 0 }, NULL);
+		return;
+	}
+	believed[sig] = *act;
+	believed[sig].sa_handler = SIG_DFL;
+	real(sig, &set, NULL);
+}
+
+/* What SA_RESETHAND asks for, with ours as the default; flags and mask stay. */
 static void on_once(int sig, siginfo_t *info, void *context)
 {
 	struct sigaction act = believed[sig];
 
-	catch_default(sig);
+	become_default(sig, &act);
 	call(&act, sig, info, context);
 }
 
@@ -125,6 +146,8 @@ static void on_request(int sig, siginfo_t *info, void *context)
 	struct sigaction act = believed[sig];
 	int saved = errno;
 
+	if ((act.sa_flags & (int)SA_RESETHAND) && leak_is_home())
+		believed[sig].sa_handler = SIG_DFL;
 	helper_request();
 	errno = saved;
 	call(&act, sig, info, context);
@@ -148,16 +171,31 @@ bool catch_holds(int sig)
 
 void catch_default(int sig)
 {
-	struct sigaction act = fatal_action();
+	struct sigaction now;
 
-	if (!is_ours_to_catch(sig))
+	if (!is_ours_to_catch(sig) || real(sig, NULL, &now))
 		return;
-	if (!leak_is_home()) {
-		os_sigaction(sig, &(struct os_sigaction){ 0 }, NULL);
+	if (is_ours(&now))
+		now = believed[sig];
+	become_default(sig, &now);
+}
+
+void catch_interrupt(int sig, bool interrupt)
+{
+	if (sig < 1 || sig > OS_NR_SIGNALS || !leak_is_home())
 		return;
+	interrupts[sig] = interrupt;
+	if (sig == request_signal) {
+		int restart = interrupt ? 0 : SA_RESTART;
+
+		believed[sig].sa_flags = (believed[sig].sa_flags & ~SA_RESTART) | restart;
 	}
-	believed[sig] = (struct sigaction){ .sa_handler = SIG_DFL };
-	real(sig, &act, NULL);
+	told[sig] = true;
+}
+
+int catch_restart_flag(int sig)
+{
+	return sig > 0 && sig <= OS_NR_SIGNALS && interrupts[sig] ? 0 : SA_RESTART;
 }
 
 /* What the kernel is to have when the program wants @act. */
@@ -169,7 +207,7 @@ static struct sigaction translate(int sig, const struct sigaction *act)
 		set.sa_flags = (act->sa_flags & ~SA_RESETHAND) | SA_SIGINFO | SA_RESTART;
 		set.sa_sigaction = on_request;
 	} else if (act->sa_handler == SIG_DFL) {
-		set = fatal_action();
+		set = fatal_action(act->sa_flags);
 	} else if (act->sa_handler != SIG_IGN && (act->sa_flags & (int)SA_RESETHAND)) {
 		set.sa_flags = (act->sa_flags & ~(int)SA_RESETHAND) | SA_SIGINFO;
 		set.sa_sigaction = on_once;
@@ -177,9 +215,24 @@ static struct sigaction translate(int sig, const struct sigaction *act)
 	return set;
 }
 
+/* What the program reads where the kernel has ours as @was. */
+static struct sigaction as_believed(int sig, const struct sigaction *was, bool said,
+				    const struct sigaction *thought)
+{
+	struct sigaction act = *thought;
+	int ours = OUR_FLAGS | (sig == request_signal ? SA_RESTART : 0);
+
+	if (!said)
+		return act;
+	act.sa_flags = (act.sa_flags & ours) | (was->sa_flags & ~ours);
+	act.sa_restorer = was->sa_restorer;
+	return act;
+}
+
 int catch_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
 	struct sigaction set, was, before;
+	bool said;
 	int err;
 
 	if (sig < 1 || sig > OS_NR_SIGNALS || (sig != request_signal && !is_ours_to_catch(sig)))
@@ -188,21 +241,29 @@ int catch_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 	if (act && !leak_is_home()) {
 		err = real(sig, act, &was);
 		if (!err && old)
-			*old = is_ours(&was) ? believed[sig] : was;
+			*old = is_ours(&was) ? as_believed(sig, &was, told[sig], &believed[sig]) :
+					       was;
 		return err;
 	}
 	before = believed[sig];
+	said = told[sig];
 	if (act) {
 		struct sigaction wanted = *act;
 
 		set = translate(sig, &wanted);
+		/* As the kernel does. */
+		sigdelset(&wanted.sa_mask, SIGKILL);
+		sigdelset(&wanted.sa_mask, SIGSTOP);
 		believed[sig] = wanted;
+		told[sig] = true;
 	}
 	err = real(sig, act ? &set : NULL, &was);
-	if (err && act)
+	if (err && act) {
 		believed[sig] = before;
+		told[sig] = said;
+	}
 	if (!err && old)
-		*old = is_ours(&was) ? before : was;
+		*old = is_ours(&was) ? as_believed(sig, &was, said, &before) : was;
 	return err;
 }
 

@@ -29,7 +29,11 @@ bool catch_holds(int sig);
 /* "SIGTERM" */
 const char *catch_name(int sig);
 
-/* The program has set the default action, or it has become it. */
+/* The default action was set behind our back. */
 void catch_default(int sig);
+
+/* siginterrupt() was called; what it means for signal(): SA_RESTART or 0. */
+void catch_interrupt(int sig, bool interrupt);
+int catch_restart_flag(int sig);
 
 #endif

@@ -19,15 +19,6 @@
 /* Elsewhere there is no way to libc's own: see os/os_symbol.c. */
 #ifdef __GLIBC__
 
-/* libc's function of this name, looked up once. */
-#define NEXT(type, name) \
-	__extension__({ \
-		static void *next_; \
-		if (!READ_ONCE(next_)) \
-			WRITE_ONCE(next_, os_next_symbol(name)); \
-		(type)READ_ONCE(next_); \
-	})
-
 static int missing(void)
 {
 	errno = ENOSYS;

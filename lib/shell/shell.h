@@ -7,6 +7,16 @@
 #define STELE_SHELL_SHELL_H
 
 #include "base/compiler.h"
+#include "os/proc.h"
+
+/* libc's function of this name, looked up once. */
+#define NEXT(type, name) \
+	__extension__({ \
+		static void *next_; \
+		if (!READ_ONCE(next_)) \
+			WRITE_ONCE(next_, os_next_symbol(name)); \
+		(type)READ_ONCE(next_); \
+	})
 
 void *malloc(size_t size);
 void free(void *p);

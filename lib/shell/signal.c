@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "observe/catch.h"
+#include "observe/trigger.h"
 #include "os/proc.h"
 #include "shell/shell.h"
 
@@ -41,9 +42,8 @@ static handler_t set(int sig, handler_t handler, int flags, bool blocks)
 }
 
 /* libc's, to do what siginterrupt() has said; and what it answers, as the program sees it. */
-static handler_t through_libc(const char *name, int sig, handler_t handler)
+static handler_t through_libc(handler_t (*next)(int, handler_t), int sig, handler_t handler)
 {
-	handler_t (*next)(int, handler_t) = (handler_t (*)(int, handler_t))os_next_symbol(name);
 	struct sigaction before;
 	handler_t result;
 
@@ -57,9 +57,9 @@ static handler_t through_libc(const char *name, int sig, handler_t handler)
 
 __public handler_t signal(int sig, handler_t handler)
 {
-	if (handler == SIG_DFL || catch_holds(sig))
-		return set(sig, handler, SA_RESTART, true);
-	return through_libc("signal", sig, handler);
+	if (leak_on && (handler == SIG_DFL || catch_holds(sig)))
+		return set(sig, handler, catch_restart_flag(sig), true);
+	return through_libc(NEXT(handler_t (*)(int, handler_t), "signal"), sig, handler);
 }
 
 handler_t bsd_signal(int sig, handler_t handler);
@@ -77,7 +77,7 @@ __public handler_t ssignal(int sig, handler_t handler)
 handler_t __sysv_signal(int sig, handler_t handler);
 __public handler_t __sysv_signal(int sig, handler_t handler)
 {
-	return set(sig, handler, (int)(SA_RESETHAND | SA_NODEFER), false);
+	return set(sig, handler, (int)(SA_RESETHAND | SA_NODEFER) | SA_INTERRUPT, false);
 }
 
 handler_t sysv_signal(int sig, handler_t handler);
@@ -86,10 +86,23 @@ __public handler_t sysv_signal(int sig, handler_t handler)
 	return __sysv_signal(sig, handler);
 }
 
+/* libc's changes what the kernel has, and what its own signal() will set. */
+int siginterrupt(int sig, int interrupt);
+__public int siginterrupt(int sig, int interrupt)
+{
+	int (*next)(int, int) = NEXT(int (*)(int, int), "siginterrupt");
+	int err = next ? next(sig, interrupt) : -1;
+
+	if (!err)
+		catch_interrupt(sig, interrupt);
+	return err;
+}
+
 handler_t sigset(int sig, handler_t handler);
 __public handler_t sigset(int sig, handler_t handler)
 {
-	handler_t result = through_libc("sigset", sig, handler);
+	handler_t result = through_libc(NEXT(handler_t (*)(int, handler_t), "sigset"), sig,
+					handler);
 
 	/* The default action was set behind our back. */
 	if (handler == SIG_DFL && result != SIG_ERR)
