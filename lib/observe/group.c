@@ -171,7 +171,7 @@ bool groups_collect(struct groups *g, struct leak_facts *facts)
 	c.groups = (struct vec){ 0 };
 	c.slots = NULL;
 	c.nr_slots = 0;
-	c.now = facts->uptime_ms;
+	c.now = facts->now_ms;
 	c.facts = facts;
 	c.no_memory = false;
 	blocks_walk(add, NULL);

@@ -46,6 +46,7 @@ const char *const leak_kind_names[NR_LEAK_KINDS] = {
 	"direct", "indirect", "possible", "reachable", "young",
 };
 
+uint64_t leak_began_ns;
 struct lock observe_lock = LOCK_INIT(RANK_OBSERVE);
 
 static uint32_t owner;		/* thread that reports; 0: none */
@@ -144,10 +145,22 @@ static bool look_guarded(struct work *w)
 	return ok;
 }
 
+/*
+ * Who reads several snapshots tells programs that were one process one after the other
+ * (exec) by when they began, the difference of these two: to the millisecond, and if we
+ * are interrupted between them rather late than before the last one's end.
+ */
+static void stamp(struct leak_facts *f)
+{
+	f->now_ms = track_now();
+	f->uptime_ms = (uint32_t)((os_clock_ns() - leak_began_ns) / 1000000);
+	f->real_ns = os_clock_real_ns();
+}
+
 /* Samples are counted as they come: nobody has to stand still for a profile. */
 static void read_profile(struct work *w)
 {
-	w->facts.uptime_ms = track_now();
+	stamp(&w->facts);
 	w->done = maps_read(&w->maps);
 	if (w->done)
 		module_read(&w->maps);
@@ -161,7 +174,6 @@ static void find_out(struct work *w)
 	uint64_t start;
 	bool stopped, ok;
 
-	w->facts.real_ns = os_clock_real_ns();
 	w->facts.pid = os_pid();
 	w->facts.maps = &w->maps;
 	if (track_sampling) {
@@ -175,7 +187,7 @@ static void find_out(struct work *w)
 	start = os_clock_ns();
 	stopped = stop_threads();
 	blocks_unlock();
-	w->facts.uptime_ms = track_now();
+	stamp(&w->facts);
 	escaped = false;
 	ok = stopped && look_guarded(w);
 	stop_resume();

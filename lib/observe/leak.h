@@ -26,6 +26,8 @@ struct leak_counts {
 	size_t blocks[NR_LEAK_KINDS], bytes[NR_LEAK_KINDS];
 };
 
+extern uint64_t leak_began_ns;	/* when this program began, by os_clock_ns() */
+
 /* One report at a time; taken before all other locks. */
 extern struct lock observe_lock;
 
@@ -34,7 +36,8 @@ struct leak_facts {
 	const char *reason, *detail;	/* a word; "" or more of it */
 	int pid;
 	uint64_t real_ns;
-	uint32_t uptime_ms;
+	uint32_t uptime_ms;		/* at the same moment */
+	uint32_t now_ms;		/* by the clock of records */
 	size_t blocks, bytes;		/* all that the program holds */
 	size_t threads, answered;	/* others, and those that stopped */
 	size_t scanned;			/* bytes */

@@ -255,6 +255,7 @@ static void at_quick(void)
 void leak_start(void)
 {
 	leak_on = true;
+	leak_began_ns = os_clock_ns();
 	at_the_end = track_sampling || tune.leak == LEAK_EXIT;
 	home = os_pid();
 	leak_names_read();
