@@ -17,13 +17,18 @@ static uint64_t began;
 
 void track_init(void)
 {
-	if (tune.leak == LEAK_OFF && !tune.profile)
+	bool stacks = tune.leak != LEAK_OFF || tune.profile;
+
+	if (!stacks && tune.usable == USABLE_ROOM)
 		return;
-	if (tune.leak != LEAK_OFF && tune.profile)
-		warn("profile: every block is tracked for leak=, nothing is sampled");
+	track_on = tune.leak != LEAK_OFF || tune.usable == USABLE_EXACT;
+	if (track_on && tune.profile)
+		warn("profile: every block is tracked for %s, nothing is sampled",
+		     tune.leak != LEAK_OFF ? "leak=" : "usable=exact");
 	began = os_now_ms();
-	capture_init();
-	track_on = tune.leak != LEAK_OFF;
+	/* For the sizes alone nobody asks who it was. */
+	if (stacks)
+		capture_init();
 	track_sampling = !track_on;
 	track_any = true;
 	if (track_sampling)

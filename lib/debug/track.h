@@ -28,7 +28,7 @@ struct track {
 static_assert(sizeof(struct track) == 16, "a quarter of a cache line");
 
 /* Constant after track_init(). At most one of the first two; any: either. */
-extern bool track_on;		/* leak=: every block has a record */
+extern bool track_on;		/* leak=, usable=exact: every block has a record */
 extern bool track_sampling;	/* profile=: sampled blocks have one */
 extern bool track_any;
 

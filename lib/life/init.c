@@ -150,7 +150,8 @@ static __init __attribute__((constructor)) void life_start(void)
 	if (tune.kswapd || tune.psi)
 		kswapd_init();
 	/* Who tracks wants it from the first block on, and to be told of the end. */
-	if ((tune.leak != LEAK_OFF || tune.profile) && life_init()) {
+	if ((tune.leak != LEAK_OFF || tune.profile) && life_init() &&
+	    (tune.leak != LEAK_OFF || track_sampling)) {
 		capture_load();
 		leak_start();
 	}

@@ -7,6 +7,8 @@
  *    record first: a block that is free already is told at once, with the stack
  *    that allocated it.
  *
+ *    usable=exact does the same without stacks, for the sizes.
+ *
  * 2. profile=. Sampled blocks lie in caches of their own, one per power of two,
  *    without sheaves; so freeing any other block never asks whether it was
  *    sampled. Large blocks have room for a record each. A block that is resized
@@ -158,7 +160,7 @@ static void wipe(void *p, size_t from, size_t size)
 	char *at = (char *)p + from;
 	size_t head = -(uintptr_t)at & (PAGE_SIZE - 1);
 
-	if (class == CLASS_NONE || from >= size || tune.perturb)
+	if (class == CLASS_NONE || from >= size || tune.perturb || tune.leak == LEAK_OFF)
 		return;
 	if (class != CLASS_LARGE) {
 		memset(at, 0, size - from);

@@ -19,7 +19,7 @@ seconds=${MALLOPT_TIMEOUT:-120}
 emulator=${HARD_EMULATOR:-}
 all_cases="options environ conf_help badvalue secure trim top_pad mmap_threshold mmap_max mmap_none
 	realtime perturb trim_call survivors trim_pause exact info_xml demand_zero reclaim watermark
-	kswapd psi thp limit oom"
+	kswapd psi thp limit oom usable_exact"
 cases=${MALLOPT_CASES:-$all_cases}
 
 if [ -z "$MALLOPT_DIR" ]; then
