@@ -37,6 +37,7 @@ enum thp_choice { THP_DEFAULT, THP_ALWAYS, THP_NEVER };
 enum oom_choice { OOM_NULL, OOM_REPORT, OOM_ABORT };
 enum stats_choice { STATS_OFF, STATS_EXIT };
 enum leak_choice { LEAK_OFF, LEAK_EXIT, LEAK_ON };
+enum deepbind_choice { DEEPBIND_KEEP, DEEPBIND_DROP };
 enum usable_choice { USABLE_ROOM, USABLE_EXACT };
 enum unwind_choice { UNWIND_AUTO, UNWIND_FP, UNWIND_LIBUNWIND, UNWIND_NONE };
 enum scan_choice { SCAN_ON, SCAN_OFF };

@@ -2,11 +2,12 @@
 /*
  * A library loaded with RTLD_DEEPBIND hands out memory from libc's own malloc. main frees
  * it, resizes it and asks for its size, as programs do that never heard of any of this.
+ * With deepbind=drop, the library may do so with main's.
  */
 #include <dlfcn.h>
 #include <malloc.h>
 
-#include "hard.h"
+#include "../mallopt/again.h"
 #include "lib_deepbind.h"
 
 static void *sym(void *handle, const char *name)
@@ -17,19 +18,57 @@ static void *sym(void *handle, const char *name)
 	return p;
 }
 
-int main(void)
+static void *open_deep(void)
 {
+	void *handle = dlopen(hard_lib("lib_deepbind"), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+
+	CHECK(handle, "dlopen: %s", dlerror());
+	return handle;
+}
+
+/* Blocks of main's, freed and resized by the library. */
+static void cross(void)
+{
+	static const size_t sizes[] = { 1, 24, 100, 1000, 5000, 40000, 200000, 3 * MIB };
+	void *handle = open_deep(), *p;
+	__typeof__(deep_free) *release = (__typeof__(release))sym(handle, "deep_free");
+	__typeof__(deep_realloc) *resize = (__typeof__(resize))sym(handle, "deep_realloc");
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		size_t n = sizes[i];
+
+		release(hard_malloc(n));
+		p = hard_malloc(n);
+		hard_fill(p, n, n);
+		p = resize(p, 2 * n);
+		CHECK(p, "realloc from %zu", n);
+		hard_verify(p, n, n);
+		free(p);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const drop[] = { "STELE_CONF=deepbind=drop", NULL };
 	static const size_t sizes[] = { 0, 1, 24, 100, 1000, 5000, 40000, 200000, 3 * MIB };
 	__typeof__(deep_strdup) *dup_string;
 	__typeof__(deep_malloc) *get;
 	__typeof__(deep_aligned) *get_aligned;
+	__typeof__(deep_open) *open_beside;
 	void *handle, *p;
 	size_t i, n, round;
 	char *s;
 
+	if (argc > 1 && strcmp(argv[1], "cross") == 0) {
+		cross();
+		return 0;
+	}
 	free(hard_malloc(10));
-	handle = dlopen(hard_lib("lib_deepbind"), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
-	CHECK(handle, "dlopen: %s", dlerror());
+	handle = open_deep();
+	/* by the search path of who calls, whoever stands between */
+	open_beside = (__typeof__(open_beside))sym(handle, "deep_open");
+	CHECK(open_beside("lib_plugin.so"), "dlopen: %s", dlerror());
+	CHECK(!dlopen("lib_plugin-not-there.so", RTLD_NOW) && dlerror(), "found what is not there");
 	dup_string = (__typeof__(dup_string))sym(handle, "deep_strdup");
 	get = (__typeof__(get))sym(handle, "deep_malloc");
 	get_aligned = (__typeof__(get_aligned))sym(handle, "deep_aligned");
@@ -57,5 +96,7 @@ int main(void)
 			CHECK(!realloc(get(n), hard_size(0)), "realloc(p, 0)");
 		}
 	}
+	if (hard_on_stele())
+		again_expect("cross", drop);
 	return 0;
 }
