@@ -13,6 +13,7 @@
 
 #define SIZE 48
 #define SWAPS 1500
+#define SWAPS_MIN 20
 #define SECONDS 0.7
 
 static atomic_int *other;	/* shared: the other thread's number */
@@ -80,7 +81,7 @@ static void run(bool frees)
 	step_walk(pid, &code, &path, -1);
 	CHECK(path.n >= 3, "%u instructions", path.n);
 	/* A busy machine may have used up the time on the walk. */
-	for (i = 0; i < SWAPS && (i < 2 || hard_now() < end); i++) {
+	for (i = 0; i < SWAPS && (i < SWAPS_MIN || hard_now() < end); i++) {
 		CHECK(step_to_mark(pid), "the child ended");
 		if (!step_thread_to(pid, path.ip[i % path.n]))
 			continue;
