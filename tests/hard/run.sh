@@ -25,7 +25,7 @@ emulator=${HARD_EMULATOR:-}
 
 suite=${HARD_SUITE:-hard}
 cases=${HARD_CASES:-"contract align errno_free calloc_zero realloc_seq usable info
-	stress crossfree threads tsd arenas forkstorm exit_race signals sigalloc
+	stress crossfree threads tsd arenas forkstorm forkheap exit_race signals sigalloc
 	foreign_sbrk ulimit exhaust mappings nopie ctor ifunc late plugin self_dlopen
 	deepbind spawn vfork_alloc own_kmalloc cxx badptr"}
 
@@ -43,7 +43,7 @@ not_emulated() {
 	case $1 in
 	ulimit | self_dlopen | badptr) echo "the emulator cannot start itself anew" ;;
 	calloc_zero | exhaust) echo "the emulator's own tables grow with address space" ;;
-	forkstorm | vfork_alloc) echo "the emulator dies of fork among threads" ;;
+	forkstorm | forkheap | vfork_alloc) echo "the emulator dies of fork among threads" ;;
 	*) return 1 ;;
 	esac
 }
