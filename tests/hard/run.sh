@@ -26,7 +26,7 @@ emulator=${HARD_EMULATOR:-}
 suite=${HARD_SUITE:-hard}
 cases=${HARD_CASES:-"contract align errno_free calloc_zero realloc_seq usable info
 	stress crossfree threads tsd arenas forkstorm forkheap exit_race signals sigalloc
-	foreign_sbrk ulimit exhaust mappings nopie ctor ifunc late plugin self_dlopen
+	foreign_sbrk ulimit exhaust mappings no_files nopie ctor ifunc late plugin self_dlopen
 	deepbind spawn vfork_alloc own_kmalloc cxx badptr"}
 
 # What plain libc cannot be asked for, and why.
