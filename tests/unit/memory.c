@@ -7,6 +7,7 @@
 
 #include "page/limit.h"
 #include "page/reclaim.h"
+#include "page/reserve.h"
 #include "page/thp.h"
 #include "page/vmalloc.h"
 #include "page/zone.h"
@@ -421,11 +422,43 @@ START_TEST(aborts)
 }
 END_TEST
 
+/* Pages of the reserve stay in memory, also under a slab that is nearly empty. */
+START_TEST(purge_spares_reserve)
+{
+	struct kmem_cache *c;
+	size_t reserved;
+	void *p[32];
+
+	unit_boot();
+	c = &kmem_caches[size_class(4096)];
+	ck_assert(reserve_fill(64));
+	while (slab_alloc(c, p, 1, 0))
+		;
+	ck_assert_uint_eq(slab_alloc(c, p, 16, ALLOC_RESERVE), 16);
+	reserved = 64 - reserve_available();
+	ck_assert_uint_ge(reserved, 16);
+	for (unsigned i = 0; i < 16; i++)
+		memset(p[i], 1, 4096);
+	slab_free_keep(c, p + 1, 15);
+	fake.calls[FAKE_PURGE] = 0;
+	ck_assert_uint_eq(slab_purge(c), 0);
+	ck_assert_uint_eq(fake.calls[FAKE_PURGE], 0);
+	/* The same of pages that are not the reserve's. */
+	ck_assert_uint_eq(slab_alloc(c, p, 31, ALLOC_NORMAL), 31);
+	for (unsigned i = 0; i < 31; i++)
+		memset(p[i], 1, 4096);
+	/* The first 16 are of a slab of their own. */
+	slab_free_keep(c, p + 1, 15);
+	ck_assert_uint_gt(slab_purge(c), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		charge, charges_hold, limit_fails_late, thp_system, thp_all, thp_none, thp_holds,
 		pool, idle, not_idle, refused, forbidden, survivors, survivors_large_pages,
+		purge_spares_reserve,
 		reports, aborts,
 	};
 

@@ -2,7 +2,6 @@
 /* lib/slab/slab.c and barn.c: bitmaps, lists by fullness, bad frees, batches. */
 #include "common.h"
 
-#include "page/reserve.h"
 #include "page/zone.h"
 #include "slab/barn.h"
 #include "slab/kmalloc.h"
@@ -431,37 +430,6 @@ START_TEST(further_cache)
 }
 END_TEST
 
-/* Pages of the reserve stay in memory, also under a slab that is nearly empty. */
-START_TEST(purge_spares_reserve)
-{
-	struct kmem_cache *c;
-	size_t reserved;
-	void *p[32];
-
-	unit_boot();
-	c = cache_of(4096);
-	ck_assert(reserve_fill(64));
-	while (slab_alloc(c, p, 1, 0))
-		;
-	ck_assert_uint_eq(slab_alloc(c, p, 16, ALLOC_RESERVE), 16);
-	reserved = 64 - reserve_available();
-	ck_assert_uint_ge(reserved, 16);
-	for (unsigned i = 0; i < 16; i++)
-		memset(p[i], 1, 4096);
-	slab_free_keep(c, p + 1, 15);
-	fake.calls[FAKE_PURGE] = 0;
-	ck_assert_uint_eq(slab_purge(c), 0);
-	ck_assert_uint_eq(fake.calls[FAKE_PURGE], 0);
-	/* The same of pages that are not the reserve's. */
-	ck_assert_uint_eq(slab_alloc(c, p, 31, ALLOC_NORMAL), 31);
-	for (unsigned i = 0; i < 31; i++)
-		memset(p[i], 1, 4096);
-	/* The first 16 are of a slab of their own. */
-	slab_free_keep(c, p + 1, 15);
-	ck_assert_uint_gt(slab_purge(c), 0);
-}
-END_TEST
-
 /* The limit of a cache holds in the sheaves that are there already. */
 START_TEST(sheaf_slots)
 {
@@ -519,8 +487,7 @@ int main(void)
 	const TTest *const tests[] = {
 		fill_and_empty, stale_descriptors, fullest_first, random_life, no_memory,
 		double_free, free_of_never_allocated, inside_free, tail_free,
-		barn_is_a_stack, barn_without_memory, further_cache, purge_spares_reserve, sheaf_slots,
-		every_class,
+		barn_is_a_stack, barn_without_memory, further_cache, sheaf_slots, every_class,
 	};
 
 	return unit_run("slab", tests, ARRAY_SIZE(tests));
