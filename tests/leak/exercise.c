@@ -471,7 +471,7 @@ static void *in_vfork(void *arg)
 	pid_t pid = vfork();
 
 	if (!pid) {
-		struct timespec ts = {3, 0};
+		struct timespec ts = {8, 0};
 
 		nanosleep(&ts, NULL);
 		_exit(0);
