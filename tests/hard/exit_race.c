@@ -4,7 +4,7 @@
 
 #define PROCESSES 200
 #define THREADS 8
-#define CHILD_SECONDS 20
+#define CHILD_SECONDS 100
 
 static void *early;
 

@@ -11,7 +11,7 @@
 #define THREADS 8
 #define FORKS 2000
 #define SHARED 256
-#define CHILD_SECONDS 20
+#define CHILD_SECONDS 100
 
 struct block {
 	size_t n;

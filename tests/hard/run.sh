@@ -20,7 +20,7 @@
 here=$(cd "$(dirname "$0")" && pwd)
 lib=${STELE_LIB:-none}
 modes=${HARD_MODES:-auto locked}
-seconds=${HARD_TIMEOUT:-60}
+seconds=${HARD_TIMEOUT:-300}
 emulator=${HARD_EMULATOR:-}
 
 suite=${HARD_SUITE:-hard}

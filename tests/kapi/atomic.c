@@ -309,7 +309,7 @@ static void tracked(void)
 		execl("/proc/self/exe", "atomic", "storm", (char *)NULL);
 		_exit(9);
 	}
-	for (double end = hard_now() + 60; !waitpid(pid, &status, WNOHANG); hard_usleep(10000)) {
+	for (double end = hard_now() + 250; !waitpid(pid, &status, WNOHANG); hard_usleep(10000)) {
 		if (hard_now() > end) {
 			kill(pid, SIGKILL);
 			waitpid(pid, &status, 0);

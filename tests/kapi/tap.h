@@ -102,7 +102,7 @@ static inline void tap_child(struct said *s, void (*fn)(void *), void *arg)
 		dup2(fd[1], 2);
 		close(fd[0]);
 		close(fd[1]);
-		alarm(60);
+		alarm(240);
 		tap_failed = 0;
 		fn(arg);
 		_exit(tap_failed ? 1 : 0);

@@ -140,7 +140,7 @@ static int fork_once(void)
 	pid_t pid = fork();
 
 	if (!pid) {
-		alarm(30);
+		alarm(150);
 		_exit(in_child() ? 0 : 1);
 	}
 	return waitpid(pid, &status, 0) == pid ? status : -1;

@@ -11,7 +11,7 @@
 #define FORKS 100
 #define SECONDS 1.0
 #define MINE 10000
-#define CHILD_SECONDS 20
+#define CHILD_SECONDS 100
 
 static struct owner owner[THREADS];
 static struct owned mine[MINE];

@@ -9,7 +9,7 @@
 #include <sys/user.h>
 
 #define WALK_LIMIT 10000000ul	/* steps; more is a livelock */
-#define CHILD_SECONDS 50
+#define CHILD_SECONDS 250
 #define RSEQ_CS 8
 
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
