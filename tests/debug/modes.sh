@@ -51,7 +51,7 @@ for how in malloc calloc realloc memalign; do
 	expect "$how, double free: the stack that allocated" "$allocation" "$(stack "allocated by")"
 done
 expect "the block and its cache are named" 1 \
-	"$(grep -c '^stele: double free of 0x[0-9a-f]*: it is free already, cache kmalloc-128$' "$out")"
+	"$(grep -c '^stele: double free of 0x[0-9a-f]*: it is free already, cache kmalloc-192$' "$out")"
 expect "no stack of the free without free_stacks" "" "$(stack "freed by")"
 
 run leak=on,free_stacks=on
