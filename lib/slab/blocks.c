@@ -7,9 +7,8 @@
  *    hold as live), runs of pages by their descriptors, mapped blocks by their
  *    table.
  *
- * 2. Finding. Slabs are made of aligned units of 64 KiB. A table of the break's
- *    units, eight bytes each, says where a slab's records are: descriptors lie too
- *    far apart to stay in a cache. Large blocks have a class on their first page
+ * 2. Finding. The table of units says where a slab's records are: descriptors lie
+ *    too far apart to stay in a cache. Large blocks have a class on their first page
  *    only, and mapped ones none: an index of both is made, sorted by address, and
  *    searched where there is no slab.
  *
@@ -28,6 +27,7 @@
 #include "page/zone.h"
 #include "slab/large.h"
 #include "slab/slab.h"
+#include "slab/units.h"
 
 /* A large or mapped block. */
 struct extent {
@@ -36,12 +36,6 @@ struct extent {
 };
 
 struct block_window block_windows[2];
-
-/* Of each unit of the window: records of its slab, and above bit 56 the class. 0: see elsewhere. */
-#define UNIT_SHIFT	16
-#define UNIT_CLASS	56
-static uint64_t *units;
-static size_t nr_units;
 
 static struct extent *extents;
 static size_t nr_extents, max_extents;
@@ -250,25 +244,11 @@ static bool count_mapped(void *addr __unused_arg, size_t len __unused_arg,
 	return true;
 }
 
-static void enter_slab(struct slab *s, uintptr_t at)
-{
-	const struct kmem_cache *c = s->cache;
-	const struct track *tracks = slab_records(c, s);
-	size_t unit = (at - window.base) >> UNIT_SHIFT;
-
-	for (size_t i = 0; tracks && i < (PAGE_SIZE << c->order) >> UNIT_SHIFT; i++) {
-		if (unit + i < nr_units)
-			units[unit + i] = (uintptr_t)tracks | (uint64_t)c->class << UNIT_CLASS;
-	}
-}
-
 static bool enter_run(struct page *page, pfn_t pfn, unsigned class, void *arg __unused_arg)
 {
 	uintptr_t at = (uintptr_t)pfn_addr(pfn);
 
-	if (!is_run(class))
-		enter_slab((struct slab *)page, at);
-	else if (nr_extents < max_extents)
+	if (is_run(class) && nr_extents < max_extents)
 		extents[nr_extents++] = (struct extent){
 			at, at + ((size_t)page->npages << PAGE_SHIFT), run_track(page) };
 	return true;
@@ -319,10 +299,8 @@ bool blocks_index(void *(*alloc)(size_t bytes))
 	max_extents = 0;
 	vmalloc_walk(count_mapped, &max_extents);
 	walk_zones(count_run, &max_extents);
-	nr_units = window.pages >> (UNIT_SHIFT - PAGE_SHIFT);
 	extents = alloc((max_extents + 1) * sizeof(*extents));
-	units = alloc((nr_units + 1) * sizeof(*units));
-	if (!extents || !units)
+	if (!extents)
 		return false;
 	nr_extents = 0;
 	walk_zones(enter_run, NULL);
@@ -334,8 +312,7 @@ bool blocks_index(void *(*alloc)(size_t bytes))
 void blocks_unindex(void)
 {
 	extents = NULL;
-	units = NULL;
-	nr_extents = nr_units = 0;
+	nr_extents = 0;
 }
 
 static __noinline bool find_extent(uintptr_t at, struct block *b)
@@ -392,19 +369,19 @@ static __noinline bool locate_elsewhere(uintptr_t at, struct block *b)
 bool block_locate(const void *addr, struct block *b)
 {
 	uintptr_t at = (uintptr_t)addr;
-	size_t unit = (at - window.base) >> UNIT_SHIFT, i;
-	uint64_t entry = likely(unit < nr_units) ? units[unit] : 0;
+	uint64_t unit = unit_of(addr);
 	const struct kmem_cache *c;
+	size_t i;
 
-	if (unlikely(!entry))
+	if (unlikely(!unit))
 		return locate_elsewhere(at, b);
-	c = &kmem_caches[entry >> UNIT_CLASS];
+	c = &kmem_caches[unit_class(unit)];
 	i = object_at(c, at);
 	if (i >= c->objects)
 		return false;
 	b->addr = (char *)ALIGN_DOWN(at, PAGE_SIZE << c->order) + i * c->size;
 	b->size = b->usable = c->usable;
-	b->rec = (struct track *)(uintptr_t)(entry & (BITS_MASK(UNIT_CLASS) - 1)) + i;
+	b->rec = unit_tracks(unit) + i;
 	__builtin_prefetch(b->rec, 1);
 	return true;
 }

@@ -103,9 +103,10 @@ void percpu_init(void)
 /* With hit_lock held, or alone. */
 static void update_hit(void)
 {
-	bool calm = !tune.perturb && !READ_ONCE(fault_armed) && !track_on;
-	bool open = calm && by_mm_cid && !READ_ONCE(vfork_depth);
-	bool plain = calm && !track_sampling;
+	bool calm = !tune.perturb && !READ_ONCE(fault_armed);
+	bool quick = calm && by_mm_cid && !READ_ONCE(vfork_depth);
+	bool open = quick && !track_on;
+	bool plain = calm && !track_any;
 	/* What mmap_threshold wants mapped must not hit. */
 	uint64_t threshold = READ_ONCE(tune.mmap_threshold);
 
@@ -115,6 +116,7 @@ static void update_hit(void)
 	WRITE_ONCE(hit.medium_limit, open ? hit.plain_limit : 0);
 	WRITE_ONCE(hit.gfp_limit, open ? GFP_HIT + 1 : 0);
 	WRITE_ONCE(hit.sampling, track_sampling && open && threshold > SIZE_MAX_SLAB);
+	WRITE_ONCE(hit.tracking, track_on && quick && threshold > SIZE_MAX_SLAB);
 	window_close(!open);
 }
 

@@ -26,6 +26,7 @@
 #include "page/section.h"
 #include "page/task.h"
 #include "slab/deferred.h"
+#include "slab/units.h"
 
 #define EMPTY_MAX	16u
 
@@ -156,8 +157,10 @@ static struct slab *slab_new(struct kmem_cache *c, unsigned how)
 		return NULL;
 	}
 	s = (struct slab *)page;
-	if (tracks)
+	if (tracks) {
 		*slab_tracks(c, s) = tracks;
+		unit_set(c, base, tracks, how & ALLOC_WAIT);
+	}
 	s->order = c->order;
 	s->class = c->class;
 	s->bucket = BUCKET_FULL;	/* on no list yet */
@@ -192,6 +195,8 @@ static void slab_destroy(struct kmem_cache *c, struct slab *s)
 	size_t npages = 1ul << c->order;
 	size_t written = MIN(bytes_pages((size_t)s->fresh * c->size), npages);
 
+	if (c->tracked)
+		unit_set(c, base, NULL, false);
 	page_set_class(base, npages, CLASS_NONE);
 	/* Leave no state behind in descriptors that held the bitmap. */
 	slab_bitmap(s)[slab_words(c) - 1] = 0;

@@ -30,7 +30,9 @@
 #include "page/vmalloc.h"
 #include "slab/kmalloc.h"
 #include "slab/large.h"
+#include "slab/percpu_rseq.h"
 #include "slab/slab.h"
+#include "slab/units.h"
 #include "tune/tune.h"
 
 #define MIRROR_MIN	5u	/* 32 bytes, log2 */
@@ -58,9 +60,13 @@ void tracked_init(void)
 static inline struct track *slab_track(const void *p, unsigned class)
 {
 	long i = slab_index(&kmem_caches[class], p);
-	struct slab *s = slab_of(p, class);
+	uint64_t unit = unit_of(p);
+	struct slab *s;
 
-	return likely(i >= 0 && s) ? &(*slab_tracks(&kmem_caches[class], s))[i] : NULL;
+	if (likely(unit))
+		return likely(i >= 0) ? unit_tracks(unit) + i : NULL;
+	s = slab_of(p, class);
+	return i >= 0 && s ? &(*slab_tracks(&kmem_caches[class], s))[i] : NULL;
 }
 
 /* The record of a block that lies in a zone; NULL: it has none. */
@@ -180,6 +186,47 @@ static inline size_t with_end(size_t size)
 	return size + (size < PTRDIFF_MAX);
 }
 
+#define WIPE_INLINE	128u	/* bytes; a call costs more than so many stores */
+
+/* The same of an object that was just taken: sizes of objects are multiples of 16. */
+static inline void wipe_object(void *p, size_t size)
+{
+	typedef long words __attribute__((vector_size(SIZE_STEP)));
+
+	if (unlikely(size > WIPE_INLINE)) {
+		memset(p, 0, size);
+		return;
+	}
+	for (size_t i = 0; i < size; i += SIZE_STEP)
+		*(volatile words *)((char *)p + i) = (words){ 0 };
+}
+
+/*
+ * A zeroed object of a sheaf with its record, as the hit path of malloc would get it;
+ * NULL: by the other ways.
+ */
+static inline void *quick_alloc(size_t size __unused_arg, uint32_t stack __unused_arg)
+{
+#ifdef HAVE_RSEQ
+	size_t room = with_end(size);
+
+	if (likely(hit.tracking && room <= SIZE_MAX_SLAB)) {
+		unsigned class = room <= HIT_SIZES ? hit.class[room] : size_class(room);
+		struct track *t;
+		void *p;
+
+		rseq_hit_pop(class, p, miss);
+		wipe_object(p, size);
+		t = slab_track(p, class);
+		if (likely(t))
+			track_set(t, stack, size);
+		return p;
+	}
+miss:
+#endif
+	return NULL;
+}
+
 static inline void *tracked_alloc(size_t size, size_t align, bool zero, uintptr_t frame)
 {
 	uint32_t stack = stack_capture(frame);
@@ -187,6 +234,9 @@ static inline void *tracked_alloc(size_t size, size_t align, bool zero, uintptr_
 
 	if (track_sampling)
 		return sampled_alloc(size, align, zero, stack);
+	p = align == 1 ? quick_alloc(size, stack) : NULL;
+	if (likely(p))
+		return p;
 	p = plain_alloc(with_end(size), align, zero);
 	if (unlikely(!p))
 		return NULL;
@@ -259,7 +309,35 @@ static void clear_sample(const void *p, unsigned class)
 	}
 }
 
-__noinline void tracked_free(void *p)
+/* The way back of quick_alloc(); false: nothing was done. */
+static inline bool quick_free(void *p __unused_arg)
+{
+#ifdef HAVE_RSEQ
+	uint64_t unit = unit_of(p);
+	struct kmem_cache *c = &kmem_caches[unit_class(unit)];
+	struct track *t;
+	long i;
+
+	if (unlikely(!unit || !hit.tracking || c->ops || tune.free_stacks))
+		return false;
+	i = slab_index(c, p);
+	if (unlikely(i < 0))
+		return false;
+	t = unit_tracks(unit) + i;
+	if (unlikely(t->stack == STACK_NONE))
+		track_double_free(p, t, c->name);
+	track_clear(t, STACK_NONE);
+	rseq_hit_push(unit_class(unit), p, miss);
+	return true;
+miss:
+	kfree_plain(p);
+	return true;
+#else
+	return false;
+#endif
+}
+
+static __noinline void free_slowly(void *p)
 {
 	unsigned class = class_of(p);
 
@@ -279,6 +357,12 @@ __noinline void tracked_free(void *p)
 		clear_sample(p, class);
 	}
 	kfree_plain(p);
+}
+
+__noinline void tracked_free(void *p)
+{
+	if (unlikely(!quick_free(p)))
+		free_slowly(p);
 }
 
 __noinline void tracked_record(void *p, size_t size, bool wait)
