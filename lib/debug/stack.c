@@ -8,8 +8,9 @@
  *
  *	id  |31 .. 14: chunk|13 .. 0: unit|
  *
- * 2. Look-up. A table of ids, open addressing, at most half full. It is read
- *    without a lock: an entry is complete before its id is stored. When the
+ * 2. Look-up. A table of ids beside their hashes, so that no entry is fetched but
+ *    the right one; open addressing, at most half full. It is read without a lock:
+ *    an entry is complete before its id is stored. When the
  *    table must grow, a copy of twice the size takes its place; the old one
  *    stays readable, as a reader may be in it (all old ones together are as
  *    large as the last). Who reads an old table may miss an entry; he then
@@ -49,7 +50,7 @@ static_assert(FIRST_UNIT > STACK_FULL, "special ids are below");
 struct table {
 	size_t mask;
 	size_t count;		/* depot_lock */
-	uint32_t ids[];		/* 0: empty */
+	uint64_t slots[];	/* hash << 32 | id; 0: empty */
 };
 
 static char *chunks[DEPOT_CHUNKS];	/* set once, under depot_lock */
@@ -124,7 +125,7 @@ static bool is_equal(uint32_t id, const struct key *k)
 {
 	const struct entry *e = entry_of(id);
 
-	return e->hash == k->hash && e->n == k->n && e->generation == k->generation &&
+	return e->n == k->n && e->generation == k->generation &&
 	       !memcmp(e->pcs, k->pcs, k->n * sizeof(*k->pcs));
 }
 
@@ -133,10 +134,10 @@ static uint32_t look_up(const struct table *t, const struct key *k)
 	if (!t)
 		return STACK_NONE;
 	for (size_t i = k->hash & t->mask;; i = (i + 1) & t->mask) {
-		uint32_t id = load_acquire(&t->ids[i]);	/* pairs with insert */
+		uint64_t slot = load_acquire(&t->slots[i]);	/* pairs with insert */
 
-		if (!id || is_equal(id, k))
-			return id;
+		if (!slot || (slot >> 32 == k->hash && is_equal((uint32_t)slot, k)))
+			return (uint32_t)slot;
 	}
 }
 
@@ -144,9 +145,9 @@ static void insert(struct table *t, uint32_t id, uint32_t hash)
 {
 	size_t i = hash & t->mask;
 
-	while (t->ids[i])
+	while (t->slots[i])
 		i = (i + 1) & t->mask;
-	store_release(&t->ids[i], id);	/* pairs with look_up */
+	store_release(&t->slots[i], (uint64_t)hash << 32 | id);	/* pairs with look_up */
 	t->count++;
 }
 
@@ -158,13 +159,13 @@ static bool reserve_slot(void)
 
 	if (table && table->count < (table->mask + 1) / 2)
 		return true;
-	t = page_alloc_meta(bytes_pages(sizeof(*t) + n * sizeof(t->ids[0])));
+	t = page_alloc_meta(bytes_pages(sizeof(*t) + n * sizeof(t->slots[0])));
 	if (!t)
 		return table && table->count < table->mask / 8 * 7;
 	t->mask = n - 1;
 	for (size_t i = 0; table && i <= table->mask; i++) {
-		if (table->ids[i])
-			insert(t, table->ids[i], entry_of(table->ids[i])->hash);
+		if (table->slots[i])
+			insert(t, (uint32_t)table->slots[i], (uint32_t)(table->slots[i] >> 32));
 	}
 	store_release(&table, t);
 	return true;
@@ -236,7 +237,7 @@ bool stack_walk(bool (*fn)(uint32_t id, void *arg), void *arg)
 	const struct table *t = load_acquire(&table);
 
 	for (size_t i = 0; t && i <= t->mask; i++) {
-		uint32_t id = load_acquire(&t->ids[i]);
+		uint32_t id = (uint32_t)load_acquire(&t->slots[i]);
 
 		if (id && !fn(id, arg))
 			return false;
