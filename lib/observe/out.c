@@ -43,6 +43,19 @@ void out_print(struct out *o, const char *fmt, ...)
 	out_text(o, line);
 }
 
+void out_address(struct out *o, uintptr_t addr)
+{
+	char digits[2 * sizeof(addr)];
+	size_t n = 0;
+
+	do {
+		digits[n++] = "0123456789abcdef"[addr & 15];
+		addr >>= 4;
+	} while (addr);
+	while (n)
+		put(o, digits[--n]);
+}
+
 static void put_hex(struct out *o, unsigned char byte, const char *digits)
 {
 	put(o, digits[byte >> 4]);

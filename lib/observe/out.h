@@ -21,6 +21,8 @@ void out_text(struct out *o, const char *s);
 /* With %XX for what would break a line of words: blanks, %, control, above 0x7e. */
 void out_escaped(struct out *o, const char *s);
 void out_hex(struct out *o, const void *bytes, size_t n);
+/* A number in hex: snapshots are full of them, and a format takes ten times as long. */
+void out_address(struct out *o, uintptr_t addr);
 void out_flush(struct out *o);
 
 #endif

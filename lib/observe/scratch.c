@@ -101,7 +101,17 @@ void *vec_add(struct vec *v, size_t element)
 
 static void swap(char *a, char *b, size_t element)
 {
-	for (size_t i = 0; i < element; i++) {
+	size_t i = 0;
+
+	for (; i + sizeof(uint64_t) <= element; i += sizeof(uint64_t)) {
+		uint64_t x, y;
+
+		memcpy(&x, a + i, sizeof(x));
+		memcpy(&y, b + i, sizeof(y));
+		memcpy(a + i, &y, sizeof(y));
+		memcpy(b + i, &x, sizeof(x));
+	}
+	for (; i < element; i++) {
 		char c = a[i];
 
 		a[i] = b[i];

@@ -184,8 +184,10 @@ static struct vec write_stacks(struct out *o, const struct groups *g, const stru
 		size_t n = stack_get(id, &pcs, &generation);
 
 		out_print(o, "stack %u %u", id, generation);
-		for (size_t k = 0; k < n; k++)
-			out_print(o, " %lx", (unsigned long)pcs[k]);
+		for (size_t k = 0; k < n; k++) {
+			out_text(o, " ");
+			out_address(o, pcs[k]);
+		}
 		out_text(o, "\n");
 	}
 	return ids;
