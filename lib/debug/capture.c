@@ -43,7 +43,8 @@ struct desk {
 	struct own_stack stack;
 	uintptr_t owner;
 	bool busy;
-	struct walk walk;
+	bool turn;
+	struct walk walks[2];		/* this one, the one before, by turns */
 };
 
 enum { BY_NOTHING, BY_MEMO, BY_LIBRARY };
@@ -154,15 +155,17 @@ static void know_stack(struct desk *d)
 
 static uint32_t walk(struct desk *d, uintptr_t frame)
 {
+	struct walk *w = &d->walks[d->turn];
 	uint32_t id;
 
-	d->walk.frame = frame;
-	d->walk.range = stack_range(&d->stack, frame);
-	d->walk.depth = depth;
-	unwind_walk(&d->walk);
-	id = stack_put(d->walk.pcs, d->walk.n);
+	d->turn = !d->turn;
+	w->frame = frame;
+	w->range = stack_range(&d->stack, frame);
+	w->depth = depth;
+	unwind_walk(w, &d->walks[d->turn]);
+	id = stack_put(w->pcs, w->n);
 	if (id > STACK_FULL)
-		memo_enter(&d->memo, &d->walk, id);
+		memo_enter(&d->memo, w, id);
 	return id;
 }
 
@@ -184,7 +187,7 @@ static int gcc_frame(void *context, void *arg)
 /* What a library finds; our own frames are among it. */
 static uint32_t ask_library(struct desk *d)
 {
-	uintptr_t *pcs = d->walk.pcs;
+	uintptr_t *pcs = d->walks[0].pcs;
 	void *all[STACK_DEPTH_MAX];
 	size_t n = 0;
 	int got;

@@ -11,7 +11,10 @@
  *    there is no row (code made at run time) frame pointers are followed, and
  *    believed when what lies before the return address is a call.
  *
- * 3. Nothing is read that was not found readable: the thread's own stack is
+ * 3. Outer frames are mostly those of the walk before, and then need not be walked:
+ *    see join.c, for which it is kept where the walk stood and what each step used.
+ *
+ * 4. Nothing is read that was not found readable: the thread's own stack is
  *    looked at page by page, once; any other memory each time. CFAs must rise
  *    within a stack. What fails ends the walk: the frames so far are the result.
  */
@@ -61,6 +64,7 @@ static bool load(struct walk *w, uintptr_t addr, enum read_kind kind, uintptr_t 
 
 static bool get_reg(struct walk *w, unsigned reg, uintptr_t *value)
 {
+	w->needs = MIN(w->needs, w->since[reg]);
 	switch (w->where[reg]) {
 	case W_MEMORY:
 		if (!load(w, w->reg[reg], READ_RELATIVE, &w->reg[reg]))
@@ -84,9 +88,17 @@ static bool machine_load(struct cfi_machine *m, uintptr_t addr, uintptr_t *value
 	return load(container_of(m, struct walk, machine), addr, READ_RELATIVE, value);
 }
 
+/* A register is set by the step from the last stand. */
+static void note_set(struct walk *w, unsigned reg)
+{
+	w->since[reg] = (uint16_t)(w->nr_stands - 1);
+}
+
 /* To the caller's frame. */
 static void arrive(struct walk *w, uintptr_t cfa, uintptr_t ra)
 {
+	/* What two walks have in common at a stand: as if that had set them. */
+	w->since[CFI_SP] = w->since[CFI_RA] = (uint16_t)w->nr_stands;
 	w->sp = cfa;
 	w->where[CFI_SP] = W_VALUE;
 	w->reg[CFI_SP] = cfa;
@@ -107,6 +119,7 @@ static bool step_plain(struct walk *w, const struct rule *r)
 		return false;
 	for (size_t i = 0; i < NR_SAVED; i++) {
 		if (r->saved[i]) {
+			note_set(w, rule_saved_regs[i]);
 			w->where[rule_saved_regs[i]] = W_MEMORY;
 			w->reg[rule_saved_regs[i]] = cfa + (uintptr_t)(intptr_t)r->saved[i] * WORD;
 		}
@@ -135,8 +148,10 @@ static bool step_fp(struct walk *w)
 	rule_find(ra - 1, &next);
 	if (!next.after_call && !is_signal_return(ra))
 		return false;
-	for (unsigned reg = 0; reg < CFI_NR_REGS; reg++)
+	for (unsigned reg = 0; reg < CFI_NR_REGS; reg++) {
+		note_set(w, reg);
 		w->where[reg] = W_UNKNOWN;
+	}
 	w->where[CFI_FP] = W_VALUE;
 	w->reg[CFI_FP] = old;
 	arrive(w, fp + 2 * WORD, ra);
@@ -204,6 +219,10 @@ static bool step_row(struct walk *w, uintptr_t pc)
 	if (where[CFI_RA] != W_MEMORY || !load(w, reg[CFI_RA], READ_WORD, &ra))
 		return false;
 	for (unsigned i = 0; i < CFI_NR_REGS; i++) {
+		if (row.kind[i] == CFI_REGISTER)
+			w->since[i] = 0;
+		else if (row.kind[i] != CFI_SAME)
+			note_set(w, i);
 		w->where[i] = where[i];
 		w->reg[i] = reg[i];
 	}
@@ -225,22 +244,56 @@ static bool step(struct walk *w)
 	return r.kind != RULE_END && step_row(w, pc);
 }
 
-void unwind_walk(struct walk *w)
+static void begin(struct walk *w, const struct walk *before)
 {
-	w->n = w->nr_reads = 0;
+	w->n = w->nr_reads = w->nr_stands = w->next = 0;
 	w->last_off = WORD;
 	w->repeatable = true;
+	w->cut = false;
+	w->generation = stack_generation();
+	w->before = before;
+	w->needs = UINT16_MAX;
 	w->machine = (struct cfi_machine){ machine_reg, machine_load };
-	for (unsigned reg = 0; reg < CFI_NR_REGS; reg++)
+	for (unsigned reg = 0; reg < CFI_NR_REGS; reg++) {
 		w->where[reg] = W_UNKNOWN;
+		w->since[reg] = 0;
+	}
 	w->where[CFI_FP] = W_MEMORY;
 	w->reg[CFI_FP] = w->frame;
 	arrive(w, w->frame + 2 * WORD, *(const volatile uintptr_t *)(w->frame + WORD));
+}
+
+static bool step_noted(struct walk *w)
+{
+	bool ok = step(w);
+
+	w->stands[w->nr_stands - 1].needs = w->needs;
+	w->needs = UINT16_MAX;
+	return ok;
+}
+
+/* What a stand's step does not need, a later one may. */
+static void end(struct walk *w)
+{
+	for (size_t i = w->nr_stands; i-- > 1;)
+		w->stands[i - 1].needs = MIN(w->stands[i - 1].needs, w->stands[i].needs);
+}
+
+void unwind_walk(struct walk *w, const struct walk *before)
+{
+	begin(w, before);
 	do {
 		if (!w->pc)
 			break;
+		if (w->before && unwind_join(w))
+			break;
+		w->stands[w->nr_stands++] = (struct stand){
+			w->exact ? 0 : w->pc, w->sp, (uint16_t)w->n, (uint16_t)w->nr_reads,
+			UINT16_MAX };
 		/* As if it were a return address: so that pc - 1 is where it was. */
 		if (!unwind_is_own(w->pc))
 			w->pcs[w->n++] = w->pc + w->exact;
-	} while (w->n < w->depth && w->nr_reads < READS_MAX && step(w));
+		w->cut = w->n == w->depth || w->nr_reads >= READS_MAX || w->nr_stands == STANDS_MAX;
+	} while (!w->cut && step_noted(w));
+	end(w);
 }

@@ -59,6 +59,15 @@ static inline struct stack_range stack_range(struct own_stack *own, uintptr_t sp
 }
 
 #define READS_MAX	(3 * STACK_DEPTH_MAX)
+#define STANDS_MAX	(2 * STACK_DEPTH_MAX)	/* with frames of our own */
+
+/* Where a walk stood before a step; for the walk after it. */
+struct stand {
+	uintptr_t pc, sp;		/* pc 0: interrupted there */
+	uint16_t n, nr_reads;		/* so far */
+	/* The earliest step, by its stand, that set a register which steps from here on use. */
+	uint16_t needs;
+};
 
 struct walk {
 	/* In. */
@@ -72,8 +81,15 @@ struct walk {
 	struct stack_read reads[READS_MAX];
 	size_t nr_reads;
 	bool repeatable;		/* the reads say it all */
+	bool cut;			/* there may be more frames */
+	uint32_t generation;
+	struct stand stands[STANDS_MAX];
+	size_t nr_stands;
 
 	/* Between. */
+	const struct walk *before;	/* join.c; NULL: nothing to join */
+	size_t next;			/* stand of it that may be met */
+	uint16_t needs, since[CFI_NR_REGS];
 	struct cfi_machine machine;
 	uintptr_t pc, sp, last_off;
 	bool exact;			/* pc was interrupted: it is no return address */
@@ -81,7 +97,11 @@ struct walk {
 	uintptr_t reg[CFI_NR_REGS];
 };
 
-void unwind_walk(struct walk *w);
+/* @before: an earlier walk, or NULL. */
+void unwind_walk(struct walk *w, const struct walk *before);
+
+/* join.c: does the rest go as the earlier walk's? Then the walk is complete. */
+bool unwind_join(struct walk *w);
 
 /* ---- rules.c: what is known of a pc, cached ---- */
 
