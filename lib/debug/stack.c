@@ -40,8 +40,8 @@
 #define FIRST_TABLE	1024u			/* ids */
 
 struct entry {
-	uint32_t hash, generation;
-	uint32_t n, word;	/* word: depot.h */
+	uint64_t n;
+	uint32_t generation, word;	/* word: depot.h */
 	uintptr_t pcs[];
 };
 static_assert(sizeof(struct entry) == UNIT, "one unit");
@@ -202,9 +202,8 @@ static uint32_t enter(const struct key *k)
 	if (!id)
 		return STACK_FULL;
 	e = entry_of(id);
-	e->hash = k->hash;
 	e->generation = k->generation;
-	e->n = (uint32_t)k->n;
+	e->n = k->n;
 	memcpy(e->pcs, k->pcs, k->n * sizeof(*k->pcs));
 	insert(table, id, k->hash);
 	return id;
