@@ -16,6 +16,7 @@
 #include "slab/percpu.h"
 #include "slab/slab.h"
 #include "slab/tracked.h"
+#include "slab/units.h"
 #include "tune/tune.h"
 
 static void boot(void)
@@ -279,6 +280,36 @@ START_TEST(ranges)
 }
 END_TEST
 
+/* The table of units leads to the records of the slabs that there are, and to no others. */
+START_TEST(units)
+{
+	size_t gone = 0;
+
+	boot();
+	for (size_t i = 0; i < MANY; i++) {
+		known[i].size = 1 + i * 37 % SIZE_MAX_SLAB;
+		known[i].p = tracked_malloc(known[i].size);
+	}
+	for (size_t i = 0; i < MANY; i++) {
+		uint64_t unit = unit_of(known[i].p);
+		const struct kmem_cache *c = &kmem_caches[unit_class(unit)];
+		struct track *t = unit_tracks(unit);
+
+		must(unit && c->class == class_of(known[i].p));
+		t += slab_index(c, known[i].p);
+		must(t->stack == STACK_UNKNOWN && t->size_lo == known[i].size);
+	}
+	for (size_t i = 0; i < MANY; i++)
+		kfree(known[i].p);
+	kmalloc_drain();
+	for (size_t i = 0; i < MANY; i++) {
+		must(!unit_of(known[i].p) == !class_of(known[i].p));
+		gone += !unit_of(known[i].p);
+	}
+	must(gone > MANY / 2);
+}
+END_TEST
+
 START_TEST(quiet)
 {
 	void *p;
@@ -300,7 +331,7 @@ END_TEST
 int main(void)
 {
 	const TTest *tests[] = { every_way, sizes, times, no_memory, without_records, double_free,
-				 ranges, quiet };
+				 ranges, units, quiet };
 
 	return unit_run("tracked", tests, ARRAY_SIZE(tests));
 }
