@@ -97,11 +97,6 @@ static uint64_t tail_bits(const struct kmem_cache *c)
 	return c->objects % 64 ? ~0ull << c->objects % 64 : 0;
 }
 
-static size_t tracks_pages(const struct kmem_cache *c)
-{
-	return bytes_pages(c->objects * sizeof(struct track));
-}
-
 static bool makes_objects(const struct kmem_cache *c)
 {
 	return c->ops && c->ops->make;
@@ -110,31 +105,6 @@ static bool makes_objects(const struct kmem_cache *c)
 static uint64_t *made_bitmap(const struct kmem_cache *c, struct slab *s)
 {
 	return slab_bitmap(s) + slab_words(c);
-}
-
-/* Records of a new slab, all zero: what a failed one has left, or new pages. */
-static struct track *tracks_new(struct kmem_cache *c, unsigned how)
-{
-	struct track *t = __atomic_exchange_n(&c->spare_tracks, NULL, __ATOMIC_ACQUIRE);
-
-	return t ? t : page_alloc_meta_how(tracks_pages(c), how);
-}
-
-static void tracks_drop(struct kmem_cache *c, struct track *t, unsigned how)
-{
-	if (how & ALLOC_WAIT)
-		page_free_meta(t, tracks_pages(c));
-	else if (!page_try_free(t, tracks_pages(c), 0))
-		/* Under list_lock since the last was taken: the place is empty. */
-		store_release(&c->spare_tracks, t);
-}
-
-void slab_free_spare(struct kmem_cache *c)
-{
-	struct track *t = __atomic_exchange_n(&c->spare_tracks, NULL, __ATOMIC_ACQUIRE);
-
-	if (t)
-		page_free_meta(t, tracks_pages(c));
 }
 
 static struct slab *slab_new(struct kmem_cache *c, unsigned how)
@@ -146,14 +116,14 @@ static struct slab *slab_new(struct kmem_cache *c, unsigned how)
 	void *base;
 
 	if (c->tracked) {
-		tracks = tracks_new(c, how);
+		tracks = slab_tracks_new(c, how);
 		if (!tracks)
 			return NULL;
 	}
 	base = page_alloc_class(npages, npages, c->class, how, &page);
 	if (!base) {
 		if (tracks)
-			tracks_drop(c, tracks, how);
+			slab_tracks_drop(c, tracks, how);
 		return NULL;
 	}
 	s = (struct slab *)page;
@@ -202,7 +172,7 @@ static void slab_destroy(struct kmem_cache *c, struct slab *s)
 	slab_bitmap(s)[slab_words(c) - 1] = 0;
 	s->cache = NULL;
 	if (c->tracked)
-		page_free_meta(*slab_tracks(c, s), tracks_pages(c));
+		slab_tracks_drop(c, *slab_tracks(c, s), ALLOC_NORMAL);
 	if (unlikely(s->purged))
 		page_free_mapped(base, npages, bits_span(0, written) & ~s->purged, s->purged);
 	else

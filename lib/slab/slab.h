@@ -191,7 +191,12 @@ size_t slab_find_out(struct kmem_cache *c, void **objs, size_t max);
 
 /* Return empty slabs to the buddy. */
 void slab_shrink(struct kmem_cache *c);
-/* Records that a failed slab has left; before the cache is another's. */
+/*
+ * Records of a new slab, all zero; NULL: no memory. Given back again: of a slab that is
+ * gone, or could not be had. What was left then goes before the cache is another's.
+ */
+struct track *slab_tracks_new(struct kmem_cache *c, unsigned how);
+void slab_tracks_drop(struct kmem_cache *c, struct track *t, unsigned how);
 void slab_free_spare(struct kmem_cache *c);
 
 /*
