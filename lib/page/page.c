@@ -102,7 +102,7 @@ static void describe(pfn_t pfn, size_t npages, unsigned class, struct page **pag
 	*page = page_of(pfn);
 	(*page)->npages = (uint32_t)npages;
 	if (class == CLASS_LARGE) {
-		(*page)->words[0] = (*page)->words[1] = 0;
+		memset((*page)->words, 0, 3 * sizeof(uint64_t));
 		store_release(&(*page)->state, PG_LARGE);
 	}
 	if (class != CLASS_NONE)
@@ -394,6 +394,15 @@ void page_free_sparse(void *addr, size_t npages, bool zeroed)
 	page_free(addr, npages, 0);
 }
 
+/*
+ * What grows in small steps at the top of the heap would take new memory with each,
+ * for ever, while what others have left lies idle below: it is to go there.
+ */
+static bool may_grow(const struct zone *z, size_t old_pages, size_t new_pages)
+{
+	return new_pages - old_pages >= old_pages / 2 || z->free_touched < 2 * new_pages;
+}
+
 bool page_extend(void *addr, size_t old_pages, size_t new_pages)
 {
 	pfn_t next = addr_pfn(addr) + old_pages;
@@ -404,7 +413,7 @@ bool page_extend(void *addr, size_t old_pages, size_t new_pages)
 	lock_acquire(&zone_lock);
 	done = buddy_take(next, more);
 	if (!done && next <= z->end && z->end - buddy_run_below(z->end) <= next &&
-	    next + more > z->end) {
+	    next + more > z->end && may_grow(z, old_pages, new_pages)) {
 		/* At the top of the heap: move the break for what is missing. */
 		pfn_t run = zone_brk_grow(z, more, 1);
 

@@ -34,7 +34,9 @@
 #include "tune/tune.h"
 #include "stele/slab.h"
 
-#define LARGE_SLACK_MAX	(16ul << 20)
+#define ROOM_SIZE_MIN	(8ul << 10)	/* of blocks that creep: see move_creeping() */
+#define ROOM_SIZE_MAX	(16ul << 20)
+#define ROOM_SHARE	8		/* the room's part of the size */
 
 static __cold_path void *failed(void)
 {
@@ -304,34 +306,6 @@ void kfree(void *p)
 		kfree_plain(p);
 }
 
-/* How many of them, from the first on, may go back as one. */
-static size_t same_class(void **p, size_t n)
-{
-	unsigned class = class_of(p[0]);
-	size_t same = 1;
-
-	if (class == CLASS_NONE || class == CLASS_LARGE || kmem_caches[class].ops || tune.perturb ||
-	    track_any || unlikely(!is_object(class, p[0])))
-		return 1;
-	while (same < n && class_of(p[same]) == class && likely(is_object(class, p[same])))
-		same++;
-	return same;
-}
-
-void kfree_bulk(size_t n, void **p)
-{
-	while (n) {
-		size_t same = same_class(p, n);
-
-		if (same == 1)
-			kfree(p[0]);
-		else
-			class_free_bulk(class_of(p[0]), p, same);
-		p += same;
-		n -= same;
-	}
-}
-
 void kfree_quiet(void *p)
 {
 	unsigned class = class_of(p);
@@ -404,20 +378,50 @@ static void *move(void *p, size_t size, size_t have)
 	return q;
 }
 
-static void *realloc_large(void *p, size_t size)
+/* Does a block grow in small steps? Then more of them will come. */
+static inline bool creeps(size_t size, size_t have)
 {
-	size_t have = large_size(p);
+	return size > have && size - have < have / 8 && size < ROOM_SIZE_MAX;
+}
 
-	if (likely(size <= have && size + PAGE_SIZE > have))
+/* A zone serves it, and no mapping? */
+static inline bool is_for_zone(size_t size)
+{
+	return size < READ_ONCE(tune.mmap_threshold) || !vmalloc_allowed();
+}
+
+/*
+ * From ROOM_SIZE_MIN on, what creeps and has to move goes to pages with room behind it,
+ * instead of from class to class.
+ */
+static void *move_creeping(void *p, size_t size, size_t have)
+{
+	void *q;
+
+	if (size < ROOM_SIZE_MIN || !is_for_zone(size))
+		return move(p, size, have);
+	if (fails(size))
+		return failed();
+	q = perturbed(large_alloc_room(size, size / ROOM_SHARE));
+	if (!q)
+		return move(p, size, have);
+	memcpy(q, p, have);
+	kfree_plain(p);
+	return q;
+}
+
+static void *realloc_large(void *p, struct page *page, size_t size)
+{
+	size_t have = (size_t)page->npages << PAGE_SHIFT;
+	bool creep = creeps(size, have);
+
+	if (likely(size <= have && (size + PAGE_SIZE > have || large_has_room(page, size))))
 		return p;
-	if (size > SIZE_MAX_SLAB && size <= PTRDIFF_MAX - PAGE_SIZE &&
-	    (size <= have || size < READ_ONCE(tune.mmap_threshold) || !vmalloc_allowed()) &&
-	    large_resize(p, size))
+	if (size >= ROOM_SIZE_MIN && size >= MIN(have / 2, SIZE_MAX_SLAB + 1ul) &&
+	    size <= PTRDIFF_MAX - PAGE_SIZE && (size <= have || is_for_zone(size)) &&
+	    large_resize(p, size, creep ? size / ROOM_SHARE : 0))
 		return p;
-	/* What grows in small steps and has to move gets room for the next ones. */
-	if (size > have && size - have < have / 8 && size < LARGE_SLACK_MAX)
-		size += size / 8;
-	return move(p, size, have);
+	return creep ? move_creeping(p, size, have) : move(p, size, have);
 }
 
 static void *realloc_unclassed(void *p, size_t size)
@@ -460,10 +464,11 @@ void *krealloc(void *p, size_t size)
 	if (unlikely(class == CLASS_NONE))
 		return realloc_unclassed(p, size);
 	if (unlikely(class == CLASS_LARGE)) {
-		if (!IS_ALIGNED((uintptr_t)p, PAGE_SIZE) ||
-		    page_of(addr_pfn(p))->state == PG_RUN)
+		struct page *page = page_of(addr_pfn(p));
+
+		if (!IS_ALIGNED((uintptr_t)p, PAGE_SIZE) || page->state == PG_RUN)
 			bad_pointer("realloc", p);
-		return realloc_large(p, size);
+		return realloc_large(p, page, size);
 	}
 	if (unlikely(!is_object(class, p)))
 		bad_pointer("realloc", p);
@@ -473,7 +478,7 @@ void *krealloc(void *p, size_t size)
 	/* Also when the class is the same: below half of the smallest. */
 	if (stays(size, have) || size_class(size) == class)
 		return p;
-	return move(p, size, have);
+	return creeps(size, have) ? move_creeping(p, size, have) : move(p, size, have);
 }
 
 size_t ksize(const void *p)

@@ -83,14 +83,47 @@ size_t large_size(const void *p)
 	return (size_t)page_of(addr_pfn(p))->npages << PAGE_SHIFT;
 }
 
-bool large_resize(void *p, size_t size)
+/* Where the last size that was asked for lies, of a run with room; 0: it has none. */
+static uint64_t *room_of(struct page *page)
+{
+	return &page->words[2];
+}
+static_assert(sizeof(struct track) <= 2 * sizeof(uint64_t), "the record lies before it");
+
+void *large_alloc_room(size_t size, size_t room)
+{
+	void *p = run_alloc(size + room, PAGE_SIZE, false, ALLOC_NORMAL);
+
+	if (p)
+		*room_of(page_of(addr_pfn(p))) = size;
+	return p;
+}
+
+bool large_has_room(struct page *page, size_t size)
+{
+	uint64_t *asked = room_of(page);
+
+	if (!*asked || size < *asked)
+		return false;
+	*asked = size;
+	return true;
+}
+
+bool large_resize(void *p, size_t size, size_t room)
 {
 	struct page *page = page_of(addr_pfn(p));
-	size_t old = page->npages, want = bytes_pages(size);
+	size_t old = page->npages, want = bytes_pages(size), most = bytes_pages(size + room);
 
-	if (want > old && (want >> 32 || !page_extend(p, old, want)))
-		return false;
+	if (want > old) {
+		if (most >> 32)
+			return false;
+		if (most > want && page_extend(p, old, most))
+			want = most;
+		else if (!page_extend(p, old, want))
+			return false;
+	}
 	page->npages = (uint32_t)want;
+	*room_of(page) = room ? size : 0;
 	if (want < old) {
 		char *tail = (char *)p + (want << PAGE_SHIFT);
 

@@ -17,8 +17,18 @@ void *large_alloc(size_t size, size_t align, bool zero, unsigned how);
 /* @p is the start of a run: CLASS_LARGE. */
 void large_free(void *p);
 size_t large_size(const void *p);
-/* Resize in place; false: not possible. @size is above the slab sizes. */
-bool large_resize(void *p, size_t size);
+/*
+ * Resize in place; false: not possible. What grows may take up to @room bytes more
+ * with it, for its next steps.
+ */
+bool large_resize(void *p, size_t size, size_t room);
+/*
+ * A run with so much room behind what is asked for. It stays the block's until a size
+ * below the last one is asked for: large_has_room() is told each, at most the block's
+ * own, and says whether the run may be left as it is.
+ */
+void *large_alloc_room(size_t size, size_t room);
+bool large_has_room(struct page *page, size_t size);
 /* Count pages and blocks that come to or leave the program: page_run.c's too. */
 void large_count(long pages, long blocks);
 void large_usage(size_t *bytes, size_t *blocks);

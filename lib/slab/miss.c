@@ -9,10 +9,13 @@
 
 #include "debug/track.h"
 #include "page/page.h"
+#include "page/section.h"
 #include "slab/barn.h"
 #include "slab/deferred.h"
 #include "slab/kmalloc.h"
 #include "slab/percpu.h"
+#include "slab/tracked.h"
+#include "tune/tune.h"
 
 #define BATCH_LIMIT	256
 #define FIRST_BATCH	SMALL_SLOTS
@@ -137,4 +140,37 @@ void class_free_bulk(unsigned class, void **p, size_t n)
 	if (percpu_grow(class))
 		n -= percpu_push_batch(class, p, n);
 	spill(c, p, n);
+}
+
+static inline bool is_object(unsigned class, const void *p)
+{
+	return slab_index(&kmem_caches[class], p) >= 0;
+}
+
+/* How many of them, from the first on, may go back as one. */
+static size_t same_class(void **p, size_t n)
+{
+	unsigned class = class_of(p[0]);
+	size_t same = 1;
+
+	if (class == CLASS_NONE || class == CLASS_LARGE || kmem_caches[class].ops || tune.perturb ||
+	    track_any || unlikely(!is_object(class, p[0])))
+		return 1;
+	while (same < n && class_of(p[same]) == class && likely(is_object(class, p[same])))
+		same++;
+	return same;
+}
+
+void kfree_bulk(size_t n, void **p)
+{
+	while (n) {
+		size_t same = same_class(p, n);
+
+		if (same == 1)
+			kfree(p[0]);
+		else
+			class_free_bulk(class_of(p[0]), p, same);
+		p += same;
+		n -= same;
+	}
 }

@@ -181,96 +181,6 @@ START_TEST(zero_touches_nothing)
 }
 END_TEST
 
-/* Contents survive every pair of sizes, over all kinds of blocks. */
-START_TEST(realloc_contents)
-{
-	static const size_t sizes[] = {
-		1, 15, 16, 17, 100, 128, 129, 1000, 4096, 5000, 20000, 32768, 32769,
-		40000, 65536, 100000, 131071, 131072, 140000, 300000, MIB, 5 * MIB,
-	};
-
-	unit_boot();
-	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		for (size_t k = 0; k < ARRAY_SIZE(sizes); k++) {
-			size_t keep = MIN(sizes[i], sizes[k]);
-			char *p = kmalloc(sizes[i]);
-
-			pattern_fill(p, sizes[i], i);
-			p = krealloc(p, sizes[k]);
-			must(p && ksize(p) >= sizes[k]);
-			must(pattern_holds(p, ALIGN_DOWN(keep, 8), i));
-			pattern_fill(p, sizes[k], k);
-			kfree(p);
-		}
-	}
-	zones_hold();
-}
-END_TEST
-
-START_TEST(realloc_in_place)
-{
-	char *p, *q;
-
-	unit_boot();
-	/* Within a class, and down to half of it. */
-	p = kmalloc(1000);
-	ck_assert_ptr_eq(krealloc(p, 1024), p);
-	ck_assert_ptr_eq(krealloc(p, 512), p);
-	p = krealloc(p, 100);
-	ck_assert_uint_eq(ksize(p), 112);
-	kfree(p);
-
-	/* Pages: into free neighbours, over the top, and shrinking always. */
-	no_mappings();
-	p = kmalloc(100000);
-	q = krealloc(p, 5 * MIB);
-	ck_assert_uint_eq(ksize(q), 5 * MIB);
-	ck_assert_ptr_eq(krealloc(q, MIB), q);
-	ck_assert_uint_eq(ksize(q), MIB);
-	ck_assert_ptr_eq(krealloc(q, 40000), q);
-	ck_assert_uint_eq(ksize(q), 40960);
-	ck_assert_ptr_eq(krealloc(q, 2 * MIB), q);
-	kfree(q);
-	zones_hold();
-}
-END_TEST
-
-/* No copy where a block keeps its class. */
-START_TEST(realloc_same_class)
-{
-	unit_boot();
-	for (size_t size = 1; size <= 16; size++) {
-		char *p = kmalloc(16);
-
-		must(krealloc(p, size) == p);
-		kfree(p);
-	}
-}
-END_TEST
-
-/* A large block grows by remapping, without a copy by us. */
-START_TEST(realloc_mapped)
-{
-	char *p;
-
-	unit_boot();
-	p = kmalloc(MIB);
-	pattern_fill(p, MIB, 1);
-	for (size_t size = 2 * MIB; size <= 64 * MIB; size *= 2) {
-		fake.remap_moves = size & 4 * MIB;
-		p = krealloc(p, size);
-		must_eq(vmalloc_size(p), size);
-		must(pattern_holds(p, MIB, 1));
-	}
-	ck_assert_uint_eq(fake.calls[FAKE_REMAP], 6);
-	p = krealloc(p, 1000);
-	ck_assert_uint_eq(ksize(p), 1024);
-	ck_assert(pattern_holds(p, 1000, 1));
-	ck_assert_uint_eq(vmalloc_stats().count, 0);
-	kfree(p);
-}
-END_TEST
-
 /* glibc's rule: a freed mapping raises the threshold, sizes that cycle stay. */
 START_TEST(threshold_follows)
 {
@@ -511,8 +421,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		every_size, usable_size, alignments, impossible_sizes, errno_kept, zeroed,
-		zero_touches_nothing, realloc_contents, realloc_in_place, realloc_same_class,
-		realloc_mapped, threshold_follows, mmap_parameters, perturbed, usage_exact,
+		zero_touches_nothing, threshold_follows, mmap_parameters, perturbed, usage_exact,
 		lifo, no_calls_when_steady,
 		lines_apart, reuse_by_address,
 	};
