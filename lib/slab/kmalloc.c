@@ -217,12 +217,6 @@ static __noinline void free_unclassed(void *p)
 	foreign_free(p);
 }
 
-/* A slab object's start? Sheaves take what they are given; free() must not. */
-static inline bool is_object(unsigned class, const void *p)
-{
-	return slab_index(&kmem_caches[class], p) >= 0;
-}
-
 void *kmalloc_try_cold(size_t size, size_t align, bool zero, unsigned how)
 {
 	void *p;

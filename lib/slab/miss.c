@@ -142,11 +142,6 @@ void class_free_bulk(unsigned class, void **p, size_t n)
 	spill(c, p, n);
 }
 
-static inline bool is_object(unsigned class, const void *p)
-{
-	return slab_index(&kmem_caches[class], p) >= 0;
-}
-
 /* How many of them, from the first on, may go back as one. */
 static size_t same_class(void **p, size_t n)
 {

@@ -236,6 +236,12 @@ static inline long slab_index(const struct kmem_cache *c, const void *obj)
 	return i * c->size == off && i < c->objects ? (long)i : -1;
 }
 
+/* A slab object's start? Sheaves take what they are given; free() must not. */
+static inline bool is_object(unsigned class, const void *p)
+{
+	return slab_index(&kmem_caches[class], p) >= 0;
+}
+
 /* The pages from the one of byte @from to that of byte @to, as bits of slab->purged. */
 static inline uint64_t slab_page_mask(size_t from, size_t to)
 {
