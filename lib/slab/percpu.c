@@ -291,7 +291,7 @@ bool percpu_grow(unsigned class)
 	if (r == &regions.empty)
 		return !READ_ONCE(regions.owned[n]) && open_region(n);
 	begin = READ_ONCE(r->sheaf[class].begin);
-	/* Who moved it was interrupted between the two steps. */
+	/* It has begun there, or who moved it was interrupted between the two steps. */
 	if (READ_ONCE(r->end[class]) < begin)
 		return rseq_set_end(class, begin, begin + first_full(class)) == RSEQ_DONE;
 	cap = READ_ONCE(r->end[class]) - begin;
@@ -350,7 +350,7 @@ void percpu_open_class(unsigned class)
 	lock_acquire(&regions_lock);
 	for (unsigned i = 0; i < nr_numbers; i++) {
 		if (regions.owned[i])
-			region_open_class(regions.owned[i], class);
+			region_begin_class(regions.owned[i], class);
 	}
 	lock_release(&regions_lock);
 }

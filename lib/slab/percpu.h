@@ -122,6 +122,13 @@ void region_set_layout(void);
 struct region *region_create(void);
 /* Begin a sheaf of the class unless it has, or have none. Only where nobody uses it. */
 void region_open_class(struct region *r, unsigned class);
+/*
+ * The same where sequences run, and perhaps use the class: without room as yet. A
+ * sequence that read a top of 0 and then an end would believe that all before the end
+ * is free, the region's head included. So the end is left at 0 until the first miss on
+ * that CPU moves it (percpu_grow), by a sequence, which no other one overlaps.
+ */
+bool region_begin_class(struct region *r, unsigned class);
 void region_close_class(struct region *r, unsigned class);
 static inline uint32_t sheaf_limit(unsigned class)
 {

@@ -53,16 +53,19 @@ static void set_sheaf(struct region *r, unsigned class, uint32_t off)
 	__atomic_store_n((uint64_t *)&r->sheaf[class], u.word, __ATOMIC_RELEASE);
 }
 
+bool region_begin_class(struct region *r, unsigned class)
+{
+	if (!sheaf_limit(class) || r->sheaf[class].begin)
+		return false;
+	set_sheaf(r, class, sheaf_small[class]);
+	return true;
+}
+
 void region_open_class(struct region *r, unsigned class)
 {
-	uint32_t off;
-
-	if (!sheaf_limit(class) || r->sheaf[class].begin)
-		return;
-	off = sheaf_small[class];
-	set_sheaf(r, class, off);
-	store_release(&r->end[class],
-		      off + MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(class)));
+	if (region_begin_class(r, class))
+		WRITE_ONCE(r->end[class], sheaf_small[class] +
+			   MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(class)));
 }
 
 void region_close_class(struct region *r, unsigned class)
