@@ -5,7 +5,7 @@
  */
 #include "observe/history.h"
 
-#include "debug/track.h"
+#include "observe/leak.h"
 #include "observe/write.h"
 #include "page/vmalloc.h"
 #include "slab/kmalloc.h"
@@ -38,7 +38,7 @@ void history_add(void)
 		thin();
 	leak_rss(&resident, &peak);
 	points[nr_points++] = (struct point){
-		track_now(), u.slab_bytes + u.large_bytes + mapped, resident,
+		leak_uptime_ms(), u.slab_bytes + u.large_bytes + mapped, resident,
 	};
 }
 

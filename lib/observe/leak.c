@@ -153,7 +153,7 @@ static bool look_guarded(struct work *w)
 static void stamp(struct leak_facts *f)
 {
 	f->now_ms = track_now();
-	f->uptime_ms = (uint32_t)((os_clock_ns() - leak_began_ns) / 1000000);
+	f->uptime_ms = leak_uptime_ms();
 	f->real_ns = os_clock_real_ns();
 }
 

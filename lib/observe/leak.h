@@ -28,6 +28,11 @@ struct leak_counts {
 
 extern uint64_t leak_began_ns;	/* when this program began, by os_clock_ns() */
 
+static inline uint32_t leak_uptime_ms(void)
+{
+	return (uint32_t)((os_clock_ns() - leak_began_ns) / 1000000);
+}
+
 /* One report at a time; taken before all other locks. */
 extern struct lock observe_lock;
 

@@ -228,7 +228,7 @@ int main(void)
 	use(w.cache);
 	made = ratio(constructed, made_each_time, &w, "constructed, to made");
 	judge(pair, 1.15, "a pair of a cache to one of malloc(), the best size");
-	judge(bulk, 0.55, "an object of a bulk to one alone, the worst size");
+	judge(bulk, 0.65, "an object of a bulk to one alone, the worst size");
 	judge(made, 0.8, "a constructed object to one made each time");
 	printf("1..%d\n", tests);
 	return failed != 0;

@@ -106,7 +106,7 @@ static void *disturb(void *arg)
 			memset(p[k], 0xee, 24);
 		stele_kmem_cache_free_bulk(c, 50, p);
 		MUST(!stele_kmem_cache_destroy(c));
-		if (i % 16 == 0)
+		if (i % 2 == 0)
 			stele_kmem_cache_shrink(things);
 		if (i % 32 == 0)
 			malloc_trim(0);

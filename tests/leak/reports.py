@@ -94,6 +94,7 @@ class Memcheck:
     RINGS = "what it makes of rings depends on the order of their addresses"
     NUMBERS = "under it addresses are small, and some number is taken for one"
     CASES = {
+        "case_chain_long": "among 50000 blocks a stale word of the program may point into one",
         "case_ring_behind": RINGS,
         "case_rings_joined": RINGS,
         "case_rings_joined_late": RINGS,
