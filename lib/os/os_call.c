@@ -10,7 +10,6 @@
 #include "os/proc.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <string.h>
 #include <time.h>
 #include <ucontext.h>
@@ -18,6 +17,10 @@
 #include "os/syscall.h"
 
 #define CALL_LINE	256
+
+/* Of linux/futex.h, which is not everywhere. */
+#define FUTEX_WAIT_BITSET	9
+#define FUTEX_CMD_MASK		(~(128 | 256))
 
 /* The next number, "0x" before a hexadecimal one; moves behind it. */
 static uint64_t number(const char **text)
