@@ -27,7 +27,9 @@
  */
 #define __init		__attribute__((section(".text.startup")))
 #define __exit		__attribute__((section(".text.exit")))
+#ifndef __initdata	/* the fuzzer has sections of its own, which it puts back */
 #define __initdata	__attribute__((section(".data")))
+#endif
 #define __unused_arg	__attribute__((unused))
 #define __weak_ref	__attribute__((weak))
 #define __printf_like(f, a) __attribute__((format(printf, f, a)))

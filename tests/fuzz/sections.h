@@ -4,3 +4,4 @@
  * goes to sections of known bounds, so that it can be put back.
  */
 #pragma clang section bss = "core_bss" data = "core_data"
+#define __initdata

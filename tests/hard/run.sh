@@ -41,7 +41,7 @@ stele_only() {
 # What qemu-user cannot be asked for, and why; plain libc fails the same there.
 not_emulated() {
 	case $1 in
-	ulimit | self_dlopen | badptr) echo "the emulator cannot start itself anew" ;;
+	ulimit | self_dlopen | badptr | deepbind) echo "the emulator cannot start itself anew" ;;
 	calloc_zero | exhaust) echo "the emulator's own tables grow with address space" ;;
 	forkstorm | forkheap | vfork_alloc) echo "the emulator dies of fork among threads" ;;
 	*) return 1 ;;
