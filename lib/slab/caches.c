@@ -217,10 +217,9 @@ bool cache_close(struct kmem_cache *c)
 	lock_acquire(&caches_lock);
 	closed = !READ_ONCE(c->nr_slabs);
 	if (closed) {
+		slab_free_spare(c);
 		/* The array has room for this cache's limit, not for the next one's. */
-		slab_free_spare(c);
 		barn_shrink(c);
-		slab_free_spare(c);
 		store_release(&c->size, 0);
 	}
 	c->closing = false;
