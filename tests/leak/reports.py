@@ -273,7 +273,7 @@ class Text(Stele):
                         flags=re.M)
         if not head:
             return None
-        held = re.search(r"^  held .*by (.*)$", text, flags=re.M)
+        held = re.search(r"^  held .*?\bby (.*)$", text, flags=re.M)
         frames, _, via = text.split("  backtrace:\n", 1)[-1].partition("  lead to by a block of:\n")
         stack, nowhere = Text.names(frames)
         return Entry(head.group(3), int(head.group(1)), int(head.group(2)), stack,
