@@ -14,6 +14,7 @@
 #define RED_ZONE	128u	/* below the stack pointer of who was interrupted */
 #define CONTROL_ROOM	4096u	/* behind main's thread pointer */
 #define DTV_SLOTS_MAX	65536u
+#define SHARED_FILE_MAX	(64ul << 20)
 
 /* A part of the address space that is marked by other means, or not at all. */
 struct span {
@@ -281,7 +282,7 @@ static void skip_main_stack(void)
 	}
 }
 
-/* Of shared files those pages that this process has looked at. */
+/* Of shared files those pages that this process has looked at; see view(). */
 static bool counts(const struct vma *v)
 {
 	if (!v->read || !strcmp(v->path, "[vvar]") || !strcmp(v->path, "[vdso]") ||
@@ -297,11 +298,21 @@ static bool counts(const struct vma *v)
 	return v->write || r.fd >= 0;
 }
 
+/*
+ * Reclaim takes pages of shared files out of the page table, with all that was written into them
+ * still in memory. A large file, a data base, is not drawn into the process for that.
+ */
+static int view(const struct vma *v)
+{
+	return v->shared && v->end - v->start <= SHARED_FILE_MAX ? OS_PAGES_CORE : r.fd;
+}
+
 /* [start, end) of a mapping, by the names that its parts have. */
 static void mark_part(const struct vma *v, uintptr_t start, uintptr_t end, size_t *label)
 {
 	bool anonymous = !v->shared;
 	uint32_t which = (uint32_t)(v - r.maps->at);
+	int fd = view(v);
 
 	while (start < end) {
 		const struct label *l;
@@ -313,10 +324,10 @@ static void mark_part(const struct vma *v, uintptr_t start, uintptr_t end, size_
 		l = *label < r.labels.count ? VEC_AT(&r.labels, struct label, *label) : NULL;
 		if (l && l->start <= start) {
 			stop = MIN(end, l->end);
-			mark_pages(r.fd, start, stop, anonymous, l->kind, l->who);
+			mark_pages(fd, start, stop, anonymous, l->kind, l->who);
 		} else {
 			stop = l ? MIN(end, l->start) : end;
-			mark_pages(r.fd, start, stop, anonymous, ROOT_MAPPING, which);
+			mark_pages(fd, start, stop, anonymous, ROOT_MAPPING, which);
 		}
 		start = stop;
 	}

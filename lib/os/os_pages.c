@@ -38,7 +38,6 @@ struct scan_region {
 
 #define REGIONS		64u
 #define CORE_PAGES	4096u
-#define OS_PAGES_CORE	(-4096)	/* no descriptor and no error: mincore() is asked */
 #define WORDS		256u
 
 /* Is none of the process's memory in swap? */

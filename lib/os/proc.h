@@ -135,6 +135,8 @@ struct os_range {
 };
 /* A view of which pages exist; -errno: none, then every page may. */
 int os_pages_open(void);
+/* A view that needs no descriptor: what is in memory, of a file also what no page table names. */
+#define OS_PAGES_CORE	(-4096)
 /*
  * Pages of [*@at, @end) that are in memory or in swap; with @anonymous only those
  * that differ from their file. Stores up to @max ranges and moves *@at.

@@ -53,6 +53,7 @@ HELD(case_anonymous, 511, "map")
 HELD(case_anonymous_shared, 512, "map")
 HELD(case_file_private, 513, "truth-private")
 HELD(case_file_shared, 514, "truth-shared")
+HELD(case_file_unmapped, 517, "truth-unmapped")
 HELD(case_break, 515, "heap|map|brk")
 HELD(case_behind_guard, 516, "map")
 
@@ -83,6 +84,10 @@ STEP("held", hold_mappings)
 	q[100000] = case_anonymous_shared();
 	map_file("/tmp/truth-private-XXXXXX", MAP_PRIVATE)[1000] = case_file_private();
 	map_file("/tmp/truth-shared-XXXXXX", MAP_SHARED)[1000] = case_file_shared();
+	/* what is written stays in the file; the page table no longer has the page */
+	q = map_file("/tmp/truth-unmapped-XXXXXX", MAP_SHARED);
+	q[1000] = case_file_unmapped();
+	NEED(madvise(q, 8192, MADV_DONTNEED) == 0);
 
 	b = sbrk(8192);
 	NEED(b != (void *)-1);
