@@ -44,7 +44,7 @@ bool foreign_is_libc(const void *p)
 
 	if (foreign_all)
 		return true;
-	if (!&__libc_free || !IS_ALIGNED(at, 2 * WORD) || at >= 1ul << 47 ||
+	if (!&__libc_free || !IS_ALIGNED(at, 2 * WORD) || at >= 1ul << OS_ADDRESS_BITS ||
 	    at < 2 * os_page_size())
 		return false;
 	if (!size_word(at, &word) || !plausible(word))

@@ -15,6 +15,12 @@
 
 #include "base/compiler.h"
 
+/*
+ * What the addresses of a process have that asks for no more: 47 on x86-64, and on arm64 all
+ * of 48, where the program itself lies two thirds up and mappings at the end.
+ */
+#define OS_ADDRESS_BITS	48
+
 /* The system's page size (4, 16 or 64 KiB), asked once. */
 size_t os_page_size(void);
 

@@ -114,7 +114,7 @@ void *page_alloc_class(size_t npages, size_t align, unsigned class, unsigned how
 {
 	pfn_t pfn = 0;
 
-	if (!npages || npages >> (47 - PAGE_SHIFT) || align >> (47 - PAGE_SHIFT) ||
+	if (!npages || (npages | align) >> (OS_ADDRESS_BITS - PAGE_SHIFT) ||
 	    should_fail(STELE_FAIL_PAGE_ALLOC, npages << PAGE_SHIFT))
 		return NULL;
 	if (lock_enter(&zone_lock, how & ALLOC_WAIT)) {

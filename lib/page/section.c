@@ -6,7 +6,7 @@
 
 #define LEAF_BITS	10
 #define ROOT_SHIFT	LEAF_SHIFT
-#define ROOT_ENTRIES	(1ul << (47 - SECTION_SHIFT - LEAF_BITS))
+#define ROOT_ENTRIES	(1ul << (OS_ADDRESS_BITS - SECTION_SHIFT - LEAF_BITS))
 
 typedef struct section *leaf_t[1 << LEAF_BITS];
 static_assert(LEAF_SHIFT == SECTION_SHIFT + LEAF_BITS - PAGE_SHIFT, "one leaf's reach");

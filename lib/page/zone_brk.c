@@ -66,7 +66,7 @@ static size_t break_unit(void)
 /* Add the pad to a break, and keep it aligned; false: past the end of the world. */
 static bool pad_break(uintptr_t brk, const struct plan *p, uintptr_t *out)
 {
-	if (__builtin_add_overflow(brk, p->pad, &brk) || brk > 1ul << 47)
+	if (__builtin_add_overflow(brk, p->pad, &brk) || brk > 1ul << OS_ADDRESS_BITS)
 		return false;
 	*out = ALIGN_UP(brk, p->unit);
 	return true;

@@ -245,12 +245,36 @@ START_TEST(window_closes)
 }
 END_TEST
 
+/* Where arm64 has the break of a program, and its mappings. */
+START_TEST(whole_address_space)
+{
+	static struct section sections[2];
+	static uint64_t leaves[2][LEAF_PAGES * PAGE_SIZE / sizeof(uint64_t)];
+	const uintptr_t at[] = { 0xaaaac0000000, 0xfffff0000000 };
+
+	fake_boot();
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		struct section *s = &sections[i];
+
+		s->base = addr_pfn((void *)at[i]);
+		must(section_of(s->base) == NULL);
+		must(section_leaf_missing(s->base));
+		section_set_leaf(s->base, leaves[i]);
+		section_publish(s);
+		must(section_of(s->base) == s);
+		must(section_of(s->base + SECTION_PAGES - 1) == s);
+		section_unpublish(s);
+		must(section_of(s->base) == NULL);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		nothing_yet, descriptors, classes, class_over_sections, window_5_gib,
 		window_20_gib, window_holes, window_wide_holes, hole_has_no_pages,
-		leaf_border, window_closes,
+		leaf_border, window_closes, whole_address_space,
 	};
 
 	return unit_run("section", tests, ARRAY_SIZE(tests));
