@@ -2,7 +2,8 @@
 /*
  * RTLD_DEEPBIND: a library that is loaded so has libc's own malloc() and free(), past us.
  * A block of libc's that comes to us is known (os/foreign.h); one of ours that comes to
- * libc is not, and ends the program. deepbind=drop takes the flag away.
+ * libc is not, and ends the program: so ends PHP, as soon as it has loaded an extension. So
+ * the flag is taken away, unless deepbind=keep says otherwise.
  */
 #include <dlfcn.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A library loaded with RTLD_DEEPBIND hands out memory from libc's own malloc. main frees
- * it, resizes it and asks for its size, as programs do that never heard of any of this.
- * With deepbind=drop, the library may do so with main's.
+ * A library loaded with RTLD_DEEPBIND hands out memory, which main frees, resizes and asks
+ * for its size, as programs do that never heard of any of this; and does so with main's.
+ * With deepbind=keep it has libc's own malloc, and may do the first alone.
  */
 #include <dlfcn.h>
 #include <malloc.h>
@@ -47,9 +47,9 @@ static void cross(void)
 	}
 }
 
-int main(int argc, char **argv)
+/* Blocks of the library's, freed and resized by main. */
+static void hand_out(void)
 {
-	static const char *const drop[] = { "STELE_CONF=deepbind=drop", NULL };
 	static const size_t sizes[] = { 0, 1, 24, 100, 1000, 5000, 40000, 200000, 3 * MIB };
 	__typeof__(deep_strdup) *dup_string;
 	__typeof__(deep_malloc) *get;
@@ -59,11 +59,6 @@ int main(int argc, char **argv)
 	size_t i, n, round;
 	char *s;
 
-	if (argc > 1 && strcmp(argv[1], "cross") == 0) {
-		cross();
-		return 0;
-	}
-	free(hard_malloc(10));
 	handle = open_deep();
 	/* by the search path of who calls, whoever stands between */
 	open_beside = (__typeof__(open_beside))sym(handle, "deep_open");
@@ -96,7 +91,18 @@ int main(int argc, char **argv)
 			CHECK(!realloc(get(n), hard_size(0)), "realloc(p, 0)");
 		}
 	}
+}
+
+int main(int argc, char **argv __attribute__((unused)))
+{
+	static const char *const keep[] = { "STELE_CONF=deepbind=keep", NULL };
+
+	free(hard_malloc(10));
+	hand_out();
+	if (argc > 1)
+		return 0;
 	if (hard_on_stele())
-		again_expect("cross", drop);
+		again_expect("keep", keep);
+	cross();
 	return 0;
 }
