@@ -18,6 +18,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fmt.h"
 #include "debug/track.h"
@@ -115,7 +116,7 @@ static bool in_path(const char *name)
 	char full[LEAK_PATH_MAX];
 	bool format;
 
-	for (char **e = os_environ(); e && *e && !path; e++) {
+	for (char **e = environ; e && *e && !path; e++) {
 		if (!__builtin_strncmp(*e, "PATH=", 5))
 			path = *e + 5;
 	}

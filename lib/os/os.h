@@ -130,7 +130,10 @@ bool os_under_valgrind(void);
 /* The name of the program, without directories; "" if not known. */
 const char *os_program(void);
 
-/* The environment, also before libc has set environ. NULL: not known yet. */
+/*
+ * The environment at the start, also before libc has set environ. NULL: not known yet. Later
+ * environ itself counts: clearenv() makes it NULL.
+ */
 char **os_environ(void);
 /* As pthread_atfork(), which is a function of its own in each library that calls it. */
 void os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));

@@ -71,7 +71,7 @@ __public int execve(const char *path, char *const argv[], char *const envp[])
 
 __public int execv(const char *path, char *const argv[])
 {
-	return execve(path, argv, os_environ());
+	return execve(path, argv, environ);
 }
 
 __public int execvpe(const char *file, char *const argv[], char *const envp[])
@@ -86,7 +86,7 @@ __public int execvpe(const char *file, char *const argv[], char *const envp[])
 
 __public int execvp(const char *file, char *const argv[])
 {
-	return execvpe(file, argv, os_environ());
+	return execvpe(file, argv, environ);
 }
 
 __public int fexecve(int fd, char *const argv[], char *const envp[])
@@ -153,7 +153,7 @@ __public int execl(const char *path, const char *arg, ...)
 	COLLECT(argv, arg, ap);
 
 	va_end(ap);
-	return execve(path, argv, os_environ());
+	return execve(path, argv, environ);
 }
 
 __public int execlp(const char *file, const char *arg, ...)
@@ -162,7 +162,7 @@ __public int execlp(const char *file, const char *arg, ...)
 	COLLECT(argv, arg, ap);
 
 	va_end(ap);
-	return execvpe(file, argv, os_environ());
+	return execvpe(file, argv, environ);
 }
 
 __public int execle(const char *path, const char *arg, ...)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* posix_spawn and vfork + exec in loops while other threads allocate. */
+/*
+ * posix_spawn and vfork + exec in loops while other threads allocate; exec after clearenv().
+ */
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -55,6 +57,35 @@ __attribute__((noinline)) static pid_t by_vfork(char **argv)
 	return pid;
 }
 
+/* What clearenv() has taken away exec does not bring back. */
+static void bare_exec(unsigned way)
+{
+	char sh[] = "sh", option[] = "-c", script[] = "test -z \"$HARD_KEPT\"";
+	char *argv[] = { sh, option, script, NULL };
+	pid_t pid = fork();
+
+	CHECK(pid >= 0, "fork: errno %d", errno);
+	if (pid == 0) {
+		setenv("HARD_KEPT", "1", 1);
+		clearenv();
+		switch (way) {
+		case 0:
+			execv("/bin/sh", argv);
+			break;
+		case 1:
+			execvp("sh", argv);
+			break;
+		case 2:
+			execl("/bin/sh", sh, option, script, (char *)NULL);
+			break;
+		default:
+			execlp("sh", sh, option, script, (char *)NULL);
+		}
+		_exit(127);
+	}
+	hard_reap(pid, "exec with no environment");
+}
+
 int main(void)
 {
 	char name[] = "true";
@@ -62,6 +93,8 @@ int main(void)
 	pthread_t t[THREADS];
 	uintptr_t i;
 
+	for (i = 0; i < 4; i++)
+		bare_exec((unsigned)i);
 	for (i = 0; i < THREADS; i++)
 		hard_start(&t[i], worker, (void *)i);
 	for (i = 0; i < ROUNDS; i++) {
