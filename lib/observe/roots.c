@@ -8,6 +8,7 @@
 #include "observe/module.h"
 #include "observe/stack_area.h"
 #include "observe/stop.h"
+#include "observe/storage.h"
 #include "page/boot.h"
 #include "slab/blocks.h"
 
@@ -28,6 +29,11 @@ struct label {
 	uint32_t who;
 };
 
+struct thread {
+	uintptr_t tp;
+	uint32_t tid;		/* 0: it has ended */
+};
+
 static struct {
 	const struct maps *maps;
 	const struct reporter *caller;
@@ -35,7 +41,7 @@ static struct {
 	bool no_memory;
 	struct vec skips;	/* struct span */
 	struct vec labels;	/* struct label */
-	struct vec live, dead;	/* uintptr_t: thread pointers */
+	struct vec live, dead;	/* struct thread */
 	size_t tls_bytes;	/* of the modules together: an upper bound */
 } r;
 
@@ -55,6 +61,16 @@ static void add_label(uintptr_t start, uintptr_t end, enum root_kind kind, uint3
 
 	if (l)
 		*l = (struct label){ start, end, kind, who };
+	else
+		r.no_memory = true;
+}
+
+static void add_thread(struct vec *to, uintptr_t tp, uint32_t tid)
+{
+	struct thread *t = VEC_ADD(to, struct thread);
+
+	if (t)
+		*t = (struct thread){ tp, tid };
 	else
 		r.no_memory = true;
 }
@@ -89,25 +105,28 @@ static void add_modules(void)
 
 /*
  * A thread's vector of thread-local storage, {generation or room, ...} in words of
- * two: found by an interior pointer. Of a thread that has ended the blocks it
- * names are libc's to free, but what they hold is nobody's.
+ * two: found by an interior pointer. Of a thread that has ended, and of libraries that
+ * are closed, the blocks it names are libc's to free, but what they hold is nobody's:
+ * they are left to a second call, with @live false.
  */
 static void mark_dtv(uintptr_t tp, uint32_t tid, bool live)
 {
+	struct block b;
 	uintptr_t dtv = stack_area_dtv(tp), pair[2], slots;
 
 	if (!dtv || os_peek((const void *)(dtv - sizeof(pair)), pair, sizeof(pair)))
 		return;
 	slots = MIN(pair[0], (uintptr_t)DTV_SLOTS_MAX);
-	mark_held(dtv - sizeof(pair), ROOT_TLS, tid, tp, live);
+	mark_held(dtv - sizeof(pair), ROOT_TLS, tid, tp, false);
 	for (uintptr_t i = 1; i <= slots; i++) {
 		if (os_peek((const void *)(dtv + i * sizeof(pair)), pair, sizeof(pair)))
 			return;
+		if (!pair[1] || pair[0] == ~(uintptr_t)0 ||
+		    (live && block_find((void *)pair[1], &b) && storage_is_closed(i, &b)))
+			continue;
 		/* Where it is, and what free() is to be given. */
-		if (pair[1] && pair[0] != ~(uintptr_t)0) {
-			mark_held(pair[1], ROOT_TLS, tid, dtv + i * sizeof(pair), live);
-			mark_held(pair[0], ROOT_TLS, tid, dtv + i * sizeof(pair), live);
-		}
+		mark_held(pair[1], ROOT_TLS, tid, dtv + i * sizeof(pair), live);
+		mark_held(pair[0], ROOT_TLS, tid, dtv + i * sizeof(pair), live);
 	}
 }
 
@@ -139,12 +158,8 @@ static void mark_thread(uintptr_t sp, uintptr_t tp, uint32_t tid)
 	const struct vma *v;
 	struct stack_area a;
 	struct block b;
-	uintptr_t *live = VEC_ADD(&r.live, uintptr_t);
 
-	if (live)
-		*live = tp;
-	else
-		r.no_memory = true;
+	add_thread(&r.live, tp, tid);
 	mark_dtv(tp, tid, true);
 	if (stack_area_of(tp, &a)) {
 		bool own = sp >= a.low && sp < a.high;
@@ -219,13 +234,14 @@ static void mark_threads(void)
 static bool is_live(const struct stack_area *a)
 {
 	for (size_t i = 0; i < r.live.count; i++) {
-		if (*VEC_AT(&r.live, uintptr_t, i) == a->tp)
+		if (VEC_AT(&r.live, struct thread, i)->tp == a->tp)
 			return true;
 	}
 	for (size_t i = 0; i < stop_count(); i++) {
 		const struct stopped *t = stop_at(i);
 
 		if (!t->context && !t->gone && stack_area_names(a, t->tid)) {
+			add_thread(&r.live, a->tp, (uint32_t)t->tid);
 			mark_dtv(a->tp, (uint32_t)t->tid, true);
 			return true;
 		}
@@ -248,18 +264,12 @@ static uintptr_t main_tp(void)
 /* Who has not been joined yet has a result to hand over: it is in the control block. */
 static void dead_stack(const struct stack_area *a, void *arg __unused_arg)
 {
-	uintptr_t *tp;
-
 	if (is_live(a))
 		return;
 	add_skip(a->low, a->high, NULL);
 	if (!stack_area_kept(a, main_tp(), os_pid()))
 		mark_range(a->tp, a->tp + CONTROL_BYTES, ROOT_TLS, 0);
-	tp = VEC_ADD(&r.dead, uintptr_t);
-	if (tp)
-		*tp = a->tp;
-	else
-		r.no_memory = true;
+	add_thread(&r.dead, a->tp, 0);
 }
 
 /* libc's stacks lie behind a guard. */
@@ -372,6 +382,15 @@ static bool untracked(const struct block *b, void *arg __unused_arg)
 	return true;
 }
 
+static void mark_idle_storage(const struct vec *threads)
+{
+	for (size_t i = 0; i < threads->count; i++) {
+		const struct thread *t = VEC_AT(threads, struct thread, i);
+
+		mark_dtv(t->tp, t->tid, false);
+	}
+}
+
 bool roots_mark(const struct maps *maps, const struct reporter *c, int pages_fd)
 {
 	uintptr_t start, end;
@@ -395,7 +414,7 @@ bool roots_mark(const struct maps *maps, const struct reporter *c, int pages_fd)
 	excuse_mark_roots(pages_fd);
 	/* Last, as what these name is not looked into. */
 	mark_follow(pages_fd);
-	for (size_t i = 0; i < r.dead.count; i++)
-		mark_dtv(*VEC_AT(&r.dead, uintptr_t, i), 0, false);
+	mark_idle_storage(&r.live);
+	mark_idle_storage(&r.dead);
 	return !r.no_memory;
 }

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "observe/module.h"
+#include "observe/storage.h"
 #include "observe/trigger.h"
 #include "os/proc.h"
 #include "shell/shell.h"
@@ -15,6 +16,7 @@ __public int dlclose(void *handle)
 {
 	static int (*next)(void *);
 	int (*f)(void *) = READ_ONCE(next);
+	struct storage_ids ids;
 	int err;
 
 	if (!f) {
@@ -26,8 +28,10 @@ __public int dlclose(void *handle)
 	if (!leak_on)
 		return f(handle);
 	module_before_unload();
+	storage_ids_read(&ids);
 	err = f(handle);
 	module_after_unload();
+	storage_note_closed(&ids);
 	return err;
 }
 

@@ -4,8 +4,10 @@
 
 void case_closed_library(void);
 void case_closed_data(void);
+void hold_by_closed_tls(void *p);
 
 static void *closed_data;
+static _Thread_local void *closed_tls[40];
 
 APART static void below(size_t size)
 {
@@ -22,4 +24,9 @@ APART void case_closed_library(void)
 APART void case_closed_data(void)
 {
 	HOLD(closed_data, malloc(703));
+}
+
+void hold_by_closed_tls(void *p)
+{
+	HOLD(closed_tls[17], p);
 }

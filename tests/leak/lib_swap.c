@@ -7,7 +7,9 @@
 
 void SWAP_NAME(void);
 
+static _Thread_local void *swap_tls;
+
 APART void SWAP_NAME(void)
 {
-	use(malloc(704));
+	HOLD(swap_tls, malloc(704));
 }

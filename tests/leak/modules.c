@@ -25,12 +25,12 @@ HELD(case_library_tls_of_thread, 723, "tls|heap|thread")
 
 static hold_fn *hold_tls;
 
-APART static void *hold_in_thread(void *arg)
+APART static void *hold_in_thread(void *block_of)
 {
-	hold_tls(case_library_tls_of_thread());
+	hold_tls(((void *(*)(void))block_of)());
 	scrub();
 	sleep_forever();
-	return arg;
+	return NULL;
 }
 
 EXPECT("modules", case_in_library, "direct 1 701");
@@ -42,11 +42,23 @@ STEP("modules", use_library)
 	((hold_fn *)truth_symbol(lib, "hold_by_library"))(case_library_data());
 	hold_tls = (hold_fn *)truth_symbol(lib, "hold_by_library_tls");
 	hold_tls(case_library_tls());
-	start_sleeper(hold_in_thread, NULL);
+	start_sleeper(hold_in_thread, (void *)case_library_tls_of_thread);
 }
 
 EXPECT("modules", case_closed_library, "direct 1 702 then=^below<case_closed_library<use_closed<");
 EXPECT("modules", case_closed_data, "direct 1 703");
+
+/* libc keeps what was thread-local until the thread asks for some again; the program cannot. */
+CALLED("modules", case_closed_tls, "direct 1 707", void *, (void))
+{
+	return malloc(707);
+}
+
+CALLED("modules", case_closed_tls_of_thread, "direct 1 708", void *, (void))
+{
+	return malloc(708);
+}
+
 STEP("modules", use_closed)
 {
 	void *lib = truth_load("lib_closed");
@@ -54,11 +66,17 @@ STEP("modules", use_closed)
 
 	last();
 	((call_fn *)truth_symbol(lib, "case_closed_data"))();
+	hold_tls = (hold_fn *)truth_symbol(lib, "hold_by_closed_tls");
+	hold_tls(case_closed_tls());
+	start_sleeper(hold_in_thread, (void *)case_closed_tls_of_thread);
 	NEED(dlclose(lib) == 0);
 	NEED(!dladdr((void *)last, &(Dl_info){0}));
 }
 
-/* Loaded, called, closed: again and again, so that old and new come to lie at one address. */
+/*
+ * Loaded, called, closed: again and again, so that old and new come to lie at one address, and
+ * their thread-local storage under one number.
+ */
 EXPECT("modules", case_swap_one, "direct 5 3520 then=^case_swap_one<call_swapped<");
 EXPECT("modules", case_swap_two, "direct 5 3520 then=^case_swap_two<call_swapped<");
 APART static void *call_swapped(const char *library, const char *name)

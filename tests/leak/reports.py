@@ -114,6 +114,7 @@ class Memcheck:
         "case_register_xmm7": "it does not look into vector registers",
         "case_library_tls_of_thread": "it does not know the thread vector",
         "case_library_tls": "it does not know the thread vector",
+        "case_closed_tls_of_thread": "it does not know the thread vector",
         "case_sds": "it does not know such strings",
         "case_tsearch": "it does not know such trees",
         "case_thrown": "it does not know the header of exceptions",
