@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Two threads vfork without pause, children within children, some into exec, some that the
- * kernel refuses; each child allocates and frees on its parent's memory, while siblings run
+ * kernel refuses, then the same by clone(CLONE_VM | CLONE_VFORK); each child allocates and frees on its parent's memory, while siblings run
  * at full speed. When all is done nothing is lost.
  */
 #include <malloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "filter.h"
@@ -17,7 +20,7 @@
 
 static struct owner sibling[SIBLINGS], parent[PARENTS];
 static atomic_bool stop;
-static bool all_kinds;
+static bool all_kinds, by_clone;
 
 static void *sibling_run(void *arg)
 {
@@ -54,6 +57,27 @@ __attribute__((noinline)) static void one_vfork(struct owner *o, int depth)
 	hard_reap(pid, "vfork child");
 }
 
+/* What vfork() does, by a program that wants a stack for its child, as sandboxes do. */
+static int cloned(void *o)
+{
+	in_child(o);
+	_exit(0);
+}
+
+static void one_clone(struct owner *o)
+{
+	const size_t size = 256 * KIB;
+	char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+
+	CHECK(stack != MAP_FAILED, "mmap: errno %d", errno);
+	pid = clone(cloned, stack + size, CLONE_VM | CLONE_VFORK | SIGCHLD, o);
+	CHECK(pid > 0, "clone: errno %d", errno);
+	owner_turn(o);
+	hard_reap(pid, "clone child");
+	munmap(stack, size);
+}
+
 __attribute__((noinline)) static void vfork_exec(struct owner *o)
 {
 	static char *const argv[] = { (char *)"true", NULL }, *const env[] = { NULL };
@@ -76,7 +100,10 @@ static void *parent_run(void *arg)
 
 	owner_init(o, 40 + (unsigned)me, 1024);
 	for (int i = 0; i < VFORKS && hard_now() < end; i++) {
-		one_vfork(o, i % 3);
+		if (by_clone)
+			one_clone(o);
+		else
+			one_vfork(o, i % 3);
 		if (all_kinds && i % 16 == 0)
 			vfork_exec(o);
 		for (int k = 0; k < 100; k++)
@@ -86,11 +113,12 @@ static void *parent_run(void *arg)
 	return NULL;
 }
 
-static void run(bool kinds)
+static void run(bool kinds, bool clones)
 {
 	pthread_t s[SIBLINGS], p[PARENTS];
 
 	all_kinds = kinds;
+	by_clone = clones;
 	atomic_store(&stop, false);
 	for (uintptr_t i = 0; i < SIBLINGS; i++)
 		owner_start(&s[i], sibling_run, (void *)i);
@@ -143,10 +171,11 @@ int main(void)
 	size_t before, after;
 
 	owner_start(&t, refused, NULL);
-	run(false);
+	run(false, false);
 	hard_join(t);
 	before = mallinfo2().uordblks;
-	run(true);
+	run(true, false);
+	run(false, true);
 	after = mallinfo2().uordblks;
 	if (hard_on_stele())
 		CHECK(after == before, "%zu bytes in use before, %zu after", before, after);
