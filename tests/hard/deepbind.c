@@ -47,6 +47,29 @@ static void cross(void)
 	}
 }
 
+/* A handle on libc finds libc's own, as interpreters and wrappers of functions do. */
+static void by_handle(void)
+{
+	static const size_t sizes[] = { 0, 1, 24, 1000, 40000, 3 * MIB };
+	void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_LOCAL), *p;
+	__typeof__(malloc) *get = (__typeof__(get))sym(libc, "malloc");
+
+	CHECK(!hard_on_stele() || get != malloc, "libc has no malloc of its own");
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		size_t n = sizes[i];
+
+		free(get(n));
+		p = get(n);
+		CHECK(malloc_usable_size(p) >= n, "usable size of %zu", n);
+		hard_fill(p, n, n);
+		p = realloc(p, 2 * n + 1);
+		CHECK(p, "realloc from %zu", n);
+		hard_verify(p, n, n);
+		free(p);
+	}
+	CHECK(dlclose(libc) == 0, "dlclose: %s", dlerror());
+}
+
 /* Blocks of the library's, freed and resized by main. */
 static void hand_out(void)
 {
@@ -101,6 +124,7 @@ int main(int argc, char **argv __attribute__((unused)))
 	hand_out();
 	if (argc > 1)
 		return 0;
+	by_handle();
 	if (hard_on_stele())
 		again_expect("keep", keep);
 	cross();
