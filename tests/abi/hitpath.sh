@@ -4,18 +4,10 @@
 # Counts the instructions of malloc's and free's hit paths in the built library, from the entry to
 # the first ret, all branches not taken; and looks at what must not be among them. Prints TAP.
 
-lib=${STELE_LIB:?}
-number=0
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 
-result() {
-	number=$((number + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $number - $2"
-	else
-		echo "not ok $number - $2"
-		printf '%s\n' "$code" | sed 's/^/# /'
-	fi
-}
+lib=${STELE_LIB:?}
 
 # The library may be built for another machine than this one: what the ELF header says counts.
 objdump=objdump
@@ -41,30 +33,30 @@ case $(od -An -tu2 -j18 -N2 "$lib" | tr -d ' ') in
 	;;
 esac
 
-# hit FUNCTION: the instructions to the first ret
+# hit FUNCTION: the instructions to the first ret, in $work/out; their number in $n
 hit() {
 	"$objdump" -d --no-show-raw-insn "$lib" | awk -v f="<$1>:" '
 		$2 == f { on = 1; next }
-		on { sub(/^[^:]*:[ \t]*/, ""); print; if ($1 == "ret") exit }'
+		on { sub(/^[^:]*:[ \t]*/, ""); print; if ($1 == "ret") exit }' >"$work/out"
+	n=$(grep -c . "$work/out")
 }
 
 echo "1..14"
 for f in malloc free; do
 	limit=$malloc_limit
 	[ $f = free ] && limit=$free_limit
-	code=$(hit $f)
-	n=$(printf '%s\n' "$code" | grep -c .)
+	hit $f
 	[ "$n" -gt 10 ] && [ "$n" -le "$limit" ]
 	result $? "$f's hit path: $n instructions, at most $limit"
-	! printf '%s\n' "$code" | grep -Eq "$leaves"
+	! grep -Eq "$leaves" "$work/out"
 	result $? "$f's hit path calls nothing and saves nothing"
-	! printf '%s\n' "$code" | grep -Eq "$locked"
+	! grep -Eq "$locked" "$work/out"
 	result $? "$f's hit path has no locked instruction"
 	if [ $f = free ]; then
-		! printf '%s\n' "$code" | grep -q "$loads"
+		! grep -q "$loads" "$work/out"
 		result $? "free's hit path does not touch the object"
 	else
-		printf '%s\n' "$code" | grep -q "$announces"
+		grep -q "$announces" "$work/out"
 		result $? "malloc's hit path is the sequence"
 	fi
 done
@@ -73,12 +65,11 @@ done
 for f in stele_kmem_cache_alloc stele_kmem_cache_free; do
 	limit=$malloc_limit
 	[ $f = stele_kmem_cache_free ] && limit=$((free_limit + wrong_cache))
-	code=$(hit $f)
-	n=$(printf '%s\n' "$code" | grep -c .)
+	hit $f
 	[ "$n" -gt 10 ] && [ "$n" -le "$limit" ]
 	result $? "$f's hit path: $n instructions, at most $limit"
-	! printf '%s\n' "$code" | grep -Eq "$leaves"
+	! grep -Eq "$leaves" "$work/out"
 	result $? "$f's hit path calls nothing and saves nothing"
-	! printf '%s\n' "$code" | grep -Eq "$locked"
+	! grep -Eq "$locked" "$work/out"
 	result $? "$f's hit path has no locked instruction"
 done

@@ -3,36 +3,11 @@
 #
 # The tunables of leak reports, and each way in which a process ends or is asked.
 # usage: STELE_LIB=.../libstele.so tests/abi/leak.sh
-set -u
-LC_ALL=C
-export LC_ALL
-unset LD_PRELOAD STELE_CONF
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
+
 : "${STELE_LIB:?must name libstele.so}"
-
-here=$(cd "$(dirname "$0")" && pwd)
-dir=${abs_top_builddir:-$here/../../build}/tests/abi
-prog=$(readlink -f "$dir/leak")
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-[ -x "$prog" ] || {
-	echo "Bail out! no $prog"
-	exit 1
-}
-
-count=0
-# result STATUS NAME
-result()
-{
-	count=$((count + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $count - $2"
-	else
-		echo "not ok $count - $2"
-		echo "# status $status"
-		sed 's/^/# /' "$work/out" "$work/err" | head -n 40
-	fi
-}
+need_program tests/abi/leak
 
 # run CONF ARGUMENT...: what it prints is in out and err, its status in $status, snapshots in snap.*
 run()

@@ -4,32 +4,15 @@
 # The manual pages: read by mandoc's own critic and a spelling checker, and held against what they
 # describe: every public function has its prototype in one of them; stele.conf(5) has all tunables of
 # tune.def and no others; the tests that it and README.md name are there.
-set -u
-LC_ALL=C
-export LC_ALL
-here=$(cd "$(dirname "$0")" && pwd)
-top=${abs_top_srcdir:-$here/../..}
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
+
 man=$top/man
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
 
 if ! command -v mandoc >/dev/null; then
 	echo "1..0 # SKIP mandoc is not installed"
 	exit 0
 fi
-
-count=0
-# empty NAME: ok if the file "out" is empty; its lines are the reason if it is not.
-empty()
-{
-	count=$((count + 1))
-	if [ -s "$work/out" ]; then
-		sed 's/^/# /' "$work/out"
-		echo "not ok $count - $1"
-	else
-		echo "ok $count - $1"
-	fi
-}
 
 # Prototypes as NAME(ARGUMENTS), without comments and attributes. Names of types are no functions.
 declared()
@@ -88,8 +71,7 @@ if command -v aspell >/dev/null && aspell dump dicts | grep '^en' >/dev/null; th
 		empty "${page##*/}: the spelling"
 	done
 else
-	count=$((count + 1))
-	echo "ok $count - the spelling # SKIP aspell is not installed"
+	result 0 "the spelling # SKIP aspell is not installed"
 fi
 
 # shellcheck disable=SC2046 # a list of files
@@ -138,4 +120,4 @@ empty "stele.conf(5) compares each tunable once"
 	[ -f "$top/$test" ] || echo "no $test"
 done >"$work/out"
 empty "the tests that the pages name are there"
-echo "1..$count"
+echo "1..$number"

@@ -4,32 +4,23 @@
 # What the library adds to a process that does next to nothing: page faults, system calls, memory.
 # Each limit is a little above what is needed, and below what was needed once.
 # usage: STELE_LIB=.../libstele.so tests/abi/startup.sh
-set -u
-LC_ALL=C
-export LC_ALL
-unset LD_PRELOAD STELE_CONF
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
+
 : "${STELE_LIB:?must name libstele.so}"
+need_program tests/abi/startup
 
-here=$(cd "$(dirname "$0")" && pwd)
-prog=$(readlink -f "${abs_top_builddir:-$here/../../build}/tests/abi/startup")
-[ -x "$prog" ] || {
-	echo "Bail out! no $prog"
-	exit 1
-}
-
-count=0
 # adds MOST WHAT REQUESTS NAME
 adds()
 {
-	count=$((count + 1))
 	without=$("$prog" "$2" "$3")
 	with=$("$prog" "$2" "$3" "$STELE_LIB")
 	if [ "$without" -lt 0 ] || [ "$with" -lt 0 ]; then
-		echo "ok $count - $4 # SKIP cannot be counted here"
+		result 0 "$4 # SKIP cannot be counted here"
 		return
 	fi
-	[ $((with - without)) -le "$1" ] || printf 'not '
-	echo "ok $count - $4: $without and $((with - without)) more, at most $1"
+	[ $((with - without)) -le "$1" ]
+	result $? "$4: $without and $((with - without)) more, at most $1"
 }
 
 echo "1..6"

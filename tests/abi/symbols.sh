@@ -3,31 +3,8 @@
 #
 # What libstele.so shows to the dynamic linker, read from the file itself.
 # usage: STELE_LIB=.../libstele.so tests/abi/symbols.sh
-set -u
-LC_ALL=C
-export LC_ALL
-here=$(cd "$(dirname "$0")" && pwd)
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-
-bail_out()
-{
-	echo "Bail out! $1"
-	exit 1
-}
-
-# empty FILE NAME: ok if FILE is empty; its lines are the reason if it is not.
-count=0
-empty()
-{
-	count=$((count + 1))
-	if [ -s "$1" ]; then
-		sed 's/^/# /' "$1"
-		echo "not ok $count - $2"
-	else
-		echo "ok $count - $2"
-	fi
-}
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 
 : "${STELE_LIB:?must name libstele.so}"
 [ -r "$STELE_LIB" ] || bail_out "cannot read $STELE_LIB"
@@ -42,38 +19,38 @@ echo 1..11
 # nm prints NAME, NAME@VERSION or NAME@@VERSION.
 awk '{ sub(/@.*/, "", $NF); print $NF }' "$work/nm" | sort >"$work/all"
 grep -v '^stele_' "$work/all" >"$work/exported"
-sed 's/#.*//; s/[[:space:]]*$//; /^$/d' "$here/symbols.txt" | sort >"$work/documented"
+sed 's/#.*//; s/[[:space:]]*$//; /^$/d' "$top/tests/abi/symbols.txt" | sort >"$work/documented"
 
 comm -23 "$work/documented" "$work/exported" >"$work/out"
-empty "$work/out" "every documented symbol is exported"
+empty "every documented symbol is exported"
 comm -13 "$work/documented" "$work/exported" >"$work/out"
-empty "$work/out" "nothing else is exported but stele_*"
+empty "nothing else is exported but stele_*"
 echo stele_version | comm -23 - "$work/all" >"$work/out"
-empty "$work/out" "stele_version is exported"
+empty "stele_version is exported"
 uniq -d "$work/all" >"$work/out"
-empty "$work/out" "no name is exported twice"
+empty "no name is exported twice"
 
 # A version on malloc would silently disable LD_PRELOAD.
 grep 'Version definition section' "$work/versions" >"$work/out"
-empty "$work/out" "no symbol versions are defined"
+empty "no symbol versions are defined"
 
 awk '$1 == "U" && $2 !~ /@GLIBC_/ { print $2 }' "$work/needs" >"$work/out"
-empty "$work/out" "strong references go to glibc only"
+empty "strong references go to glibc only"
 sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' "$work/dynamic" |
 	grep -Ev '^(libc\.so\.6|ld-linux.*\.so\.[0-9]+)$' >"$work/out"
-empty "$work/out" "only libc and the dynamic linker are needed"
+empty "only libc and the dynamic linker are needed"
 
 # The space for late libraries' thread-local variables is scarce: 64 bytes, found without a call.
 awk '$1 == "TLS" && $6 !~ /^0x0*[0-3]?[0-9a-f]$/ && $6 !~ /^0x0*40$/ {
 	print "TLS segment of " $6 " bytes" }' "$work/segments" >"$work/out"
-empty "$work/out" "at most 64 bytes of thread-local storage"
+empty "at most 64 bytes of thread-local storage"
 grep '__tls_get_addr' "$work/needs" >"$work/out"
-empty "$work/out" "thread-local storage is initial-exec"
+empty "thread-local storage is initial-exec"
 
 grep 'FLAGS_1.*NODELETE' "$work/dynamic" >/dev/null || echo "no NODELETE in FLAGS_1" >"$work/out"
-empty "$work/out" "the library is never unloaded"
+empty "the library is never unloaded"
 {
 	grep -E '\(TEXTREL\)|TEXTREL$' "$work/dynamic"
 	grep -E 'GNU_STACK.*E ' "$work/segments"
 } >"$work/out"
-empty "$work/out" "no text relocations, no executable stack"
+empty "no text relocations, no executable stack"

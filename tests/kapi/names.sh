@@ -4,26 +4,11 @@
 # The headers and the library say the same: every function that is declared is exported and the
 # other way round; each header stands alone, in C and in C++, under all warnings; and a program
 # that includes <stele.h> gets no name that is not its. Prints TAP.
-set -u
-LC_ALL=C
-export LC_ALL
-here=$(cd "$(dirname "$0")" && pwd)
-include=${abs_top_srcdir:-$here/../..}/include
-lib=${STELE_LIB:?}
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-number=0
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 
-# ok NAME FILE: what is in FILE are the reasons why not
-ok() {
-	number=$((number + 1))
-	if [ -s "$2" ]; then
-		sed 's/^/# /' "$2"
-		echo "not ok $number - $1"
-	else
-		echo "ok $number - $1"
-	fi
-}
+include=$top/include
+lib=${STELE_LIB:?}
 
 headers=$(cd "$include" && ls stele.h stele/*.h)
 : "${CC:=cc}" "${CXX:=c++}"
@@ -37,9 +22,9 @@ nm -D --defined-only "$lib" | awk '{ print $NF }' | grep '^stele_' | sort -u >"$
 grep -hoE '^static inline [a-z ]*stele_[a-z0-9_]+' "$include"/stele/*.h | grep -oE 'stele_[a-z0-9_]+$' |
 	sort -u >"$work/inline"
 comm -23 "$work/declared" "$work/exported" | comm -23 - "$work/inline" >"$work/out"
-ok "every function of the headers is in the library" "$work/out"
+empty "every function of the headers is in the library"
 comm -13 "$work/declared" "$work/exported" >"$work/out"
-ok "every function of the library is in a header" "$work/out"
+empty "every function of the library is in a header"
 
 flags="-Wall -Wextra -Wundef -Wshadow -Werror -pedantic -Wno-variadic-macros"
 for h in $headers; do
@@ -51,7 +36,7 @@ for h in $headers; do
 		-c -o "$work/t.o" "$work/t.c" 2>>"$work/out"
 	# shellcheck disable=SC2086
 	$CXX -std=c++17 $flags -I"$include" -c -o "$work/t.o" "$work/t.cc" 2>>"$work/out"
-	ok "$h stands alone, in C and in C++" "$work/out"
+	empty "$h stands alone, in C and in C++"
 done
 
 # A program with functions and macros of these names does not notice <stele.h>.
@@ -74,5 +59,5 @@ C
 { $CC -Wall -I"$include" -o "$work/t" "$work/t.c" "$lib" -Wl,-rpath,"$(dirname "$lib")" &&
 	"$work/t" || echo "it does"; } 2>"$work/err" >"$work/out"
 cat "$work/err" >>"$work/out"
-ok "a program's own names do not clash with <stele.h>" "$work/out"
+empty "a program's own names do not clash with <stele.h>"
 echo "1..$number"
