@@ -5,7 +5,6 @@
 #include "os/os.h"
 
 #define SPINS	100
-#define NAP_US	50
 #define STEP_MS	5u
 
 __cold_path void lock_wait(struct lock *l)

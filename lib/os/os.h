@@ -105,8 +105,9 @@ uint64_t os_clock(void);
 
 /* Let another thread run. */
 void os_yield(void);
-/* Sleep about so long; a signal may cut it short. */
+/* Sleep about so long; a signal may cut it short. NAP_US: until another thread has moved on. */
 void os_nap(unsigned us);
+#define NAP_US	50u
 
 /* Sleep while *word == value; may return early. */
 void os_futex_wait(uint32_t *word, uint32_t value);

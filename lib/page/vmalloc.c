@@ -2,10 +2,9 @@
 /*
  * vmalloc: large blocks by mmap.
  *
- * The kernel knows the mapping, we must know its length: an open-addressing
- * table from address to length, in pages of our own. Nothing is written in
- * the block or beside it. Deletion shifts the followers back, so that there
- * are no tombstones and a look-up ends at the first empty slot.
+ * The kernel knows the mapping, we must know its length: a table from address
+ * to length (base/probe.h), in pages of our own. Nothing is written in the
+ * block or beside it.
  *
  * Locking: vmalloc_lock for the table; system calls are made outside of it.
  * An address is in the table only while its mapping exists: it is removed
@@ -15,7 +14,7 @@
  */
 #include "page/vmalloc.h"
 
-#include "base/bits.h"
+#include "base/probe.h"
 #include "os/os.h"
 #include "page/fault.h"
 #include "page/limit.h"
@@ -47,21 +46,16 @@ static bool keep_tags;
 
 struct lock vmalloc_lock = LOCK_INIT(RANK_VMALLOC);
 
-static size_t home(uintptr_t addr)
+static struct probe probe(void)
 {
-	return (size_t)((addr >> PAGE_SHIFT) * 0x9e3779b97f4a7c15ull >> 20) &
-	       (table.capacity - 1);
+	return (struct probe){ table.slots, sizeof(struct vm_area), table.capacity };
 }
 
 static struct vm_area *find(uintptr_t addr)
 {
-	if (!table.slots || !addr)
-		return NULL;
-	for (size_t i = home(addr); table.slots[i].addr; i = (i + 1) & (table.capacity - 1)) {
-		if (table.slots[i].addr == addr)
-			return &table.slots[i];
-	}
-	return NULL;
+	struct vm_area *a = table.slots && addr ? probe_slot(probe(), addr) : NULL;
+
+	return a && a->addr ? a : NULL;
 }
 
 static struct vm_tag tag_of(const struct vm_area *a)
@@ -71,33 +65,24 @@ static struct vm_tag tag_of(const struct vm_area *a)
 
 static void insert(struct vm_area a, struct vm_tag tag)
 {
-	size_t i = home(a.addr);
+	struct vm_area *at = probe_slot(probe(), a.addr);
 
-	while (table.slots[i].addr)
-		i = (i + 1) & (table.capacity - 1);
-	table.slots[i] = a;
+	*at = a;
 	if (table.tags)
-		table.tags[i] = tag;
+		table.tags[at - table.slots] = tag;
 }
 
 static void erase(struct vm_area *a)
 {
-	size_t mask = table.capacity - 1;
-	size_t hole = (size_t)(a - table.slots), i = hole;
+	struct vm_area *from = a;
 
-	for (;;) {
-		i = (i + 1) & mask;
-		if (!table.slots[i].addr)
-			break;
-		/* Move back only what the hole cuts off from its home. */
-		if (((i - home(table.slots[i].addr)) & mask) >= ((i - hole) & mask)) {
-			table.slots[hole] = table.slots[i];
-			if (table.tags)
-				table.tags[hole] = table.tags[i];
-			hole = i;
-		}
+	while ((from = probe_follower(probe(), a, from))) {
+		*a = *from;
+		if (table.tags)
+			table.tags[a - table.slots] = table.tags[from - table.slots];
+		a = from;
 	}
-	table.slots[hole].addr = 0;
+	a->addr = 0;
 }
 
 static void free_table(struct vm_area *slots, struct vm_tag *tags, size_t capacity)

@@ -21,8 +21,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/bits.h"
 #include "base/fmt.h"
+#include "base/probe.h"
 #include "page/page.h"
 #include "page/task.h"
 #include "slab/kmalloc.h"
@@ -50,47 +50,32 @@ bool budget_active __initdata;
 static struct stele_budget *unused_budgets;
 static struct kmem_cache *small[NR_SIZE_CLASSES + 1];	/* by kmalloc's class */
 
-static size_t home(uintptr_t addr)
+static struct probe probe(void)
 {
-	return (size_t)((addr >> 4) * 0x9e3779b97f4a7c15ull >> 20) & (table.capacity - 1);
+	return (struct probe){ table.slots, sizeof(struct charge), table.capacity };
 }
 
 static struct charge *find(uintptr_t addr)
 {
-	if (!table.slots || !addr)
-		return NULL;
-	for (size_t i = home(addr); table.slots[i].addr; i = (i + 1) & (table.capacity - 1)) {
-		if (table.slots[i].addr == addr)
-			return &table.slots[i];
-	}
-	return NULL;
+	struct charge *ch = table.slots && addr ? probe_slot(probe(), addr) : NULL;
+
+	return ch && ch->addr ? ch : NULL;
 }
 
 static void insert(const struct charge *ch)
 {
-	size_t i = home(ch->addr);
-
-	while (table.slots[i].addr)
-		i = (i + 1) & (table.capacity - 1);
-	table.slots[i] = *ch;
+	*(struct charge *)probe_slot(probe(), ch->addr) = *ch;
 }
 
-/* Followers move back, so that a search ends at the first empty slot. */
 static void erase(struct charge *ch)
 {
-	size_t mask = table.capacity - 1;
-	size_t hole = (size_t)(ch - table.slots), i = hole;
+	struct charge *from = ch;
 
-	for (;;) {
-		i = (i + 1) & mask;
-		if (!table.slots[i].addr)
-			break;
-		if (((i - home(table.slots[i].addr)) & mask) >= ((i - hole) & mask)) {
-			table.slots[hole] = table.slots[i];
-			hole = i;
-		}
+	while ((from = probe_follower(probe(), ch, from))) {
+		*ch = *from;
+		ch = from;
 	}
-	table.slots[hole].addr = 0;
+	ch->addr = 0;
 	table.count--;
 }
 

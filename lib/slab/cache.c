@@ -40,7 +40,6 @@
 #define CACHE_LINE	64
 #define MADE_SIZE_MIN	32	/* with room for the second bitmap of a slab */
 #define LEAKS_SHOWN	10
-#define NAP_US		50u
 #define NAPS_MAX	20000u
 
 struct lock handle_lock = LOCK_INIT(RANK_HANDLE);

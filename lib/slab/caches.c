@@ -35,7 +35,6 @@
 #define BATCH_BYTES	(32u << 10)
 #define BATCH_MAX	256u
 #define BARN_BATCHES	64u
-#define NAP_US		50u
 
 struct kmem_cache kmem_caches[NR_CLASSES];
 static unsigned classes_end = NR_SIZE_CLASSES + 1;	/* caches_lock to write; never falls */

@@ -32,8 +32,8 @@
 
 #define ROUNDS_MAX	16	/* without NOFAIL */
 #define IDLE_MAX	4	/* of these, rounds in a row that RETRY_MAYFAIL may gain nothing */
-#define NAP_US		1000u
-#define NAP_MAX_US	100000u
+#define REST_US		1000u	/* until memory may have been freed */
+#define REST_MAX_US	100000u
 #define STALL_ROUNDS	1000
 #define WARNINGS_MAX	10	/* then only every power of two */
 
@@ -170,7 +170,7 @@ static void ask_nofail(const struct request *r, stele_gfp_t gfp, unsigned long r
 	if (round % STALL_ROUNDS == 0)
 		warn("%s: %lu bytes that must not fail: no memory for %lu rounds, called from %pS",
 		     r->call, (unsigned long)r->size, round, r->caller);
-	os_nap(round > NAP_MAX_US / NAP_US ? NAP_MAX_US : (unsigned)round * NAP_US);
+	os_nap(round > REST_MAX_US / REST_US ? REST_MAX_US : (unsigned)round * REST_US);
 }
 
 /* Rounds of freeing, an attempt after each; NULL: as many as the flags want failed. */
@@ -185,7 +185,7 @@ static void *rounds(const struct request *r, stele_gfp_t gfp)
 			if (!(gfp & STELE_GFP_RETRY_MAYFAIL) || ++idle > IDLE_MAX)
 				break;
 			/* Others may free something meanwhile. */
-			os_nap(NAP_US);
+			os_nap(REST_US);
 		}
 		p = attempt(r, gfp, how);
 		if (p || was_refused(r))

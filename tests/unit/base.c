@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/base: bits, lists, printing. */
+/* lib/base: bits, lists, tables, printing. */
 #include "common.h"
 
 #include "base/fmt.h"
 #include "base/list.h"
+#include "base/probe.h"
 
 START_TEST(rounding)
 {
@@ -150,6 +151,37 @@ END_TEST
 		ck_assert_uint_eq(n, (size_t)want); \
 	} while (0)
 
+/* Few slots, many of them full: runs of followers, also across the table's end. */
+START_TEST(probing)
+{
+	enum { SLOTS = 32, KEYS = 64, MOST = 28 };
+	struct { uintptr_t addr; size_t value; } slots[SLOTS] = { 0 }, *at, *from;
+	struct probe t = { slots, sizeof(slots[0]), SLOTS };
+	size_t model[KEYS] = { 0 }, count = 0;
+	struct rng r = { 3 };
+
+	for (size_t round = 1; round < 20000; round++) {
+		size_t k = rng_below(&r, KEYS);
+		uintptr_t addr = (k + 1) << (k % 2 ? 4 : 12);
+
+		at = probe_slot(t, addr);
+		must_eq(at->addr ? at->value : 0, model[k]);
+		if (model[k]) {
+			for (from = at; (from = probe_follower(t, at, from)); at = from)
+				*at = *from;
+			at->addr = 0;
+			model[k] = 0;
+			count--;
+		} else if (count < MOST) {
+			at->addr = addr;
+			at->value = model[k] = round;
+			count++;
+		}
+	}
+	ck_assert_uint_gt(count, MOST / 2);
+}
+END_TEST
+
 START_TEST(print_numbers)
 {
 	same_print("%d %d %d", 0, -1, 2147483647);
@@ -238,7 +270,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		rounding, powers, bitmaps, lists, print_numbers, print_zero_negative,
+		rounding, powers, bitmaps, lists, probing, print_numbers, print_zero_negative,
 		print_text, print_truncates, print_symbol, print_unknown,
 	};
 
