@@ -21,12 +21,15 @@
 #define __force_inline	inline __attribute__((always_inline))
 #define __cacheline	__attribute__((aligned(64)))
 /*
- * What every process runs and writes at its start lies together, in as few pages as can be:
- * code in front of all other, variables among the initialised ones, whose page is the
- * process's own from the first.
+ * What every process runs and writes lies together, in as few pages as can be: variables
+ * among the initialised ones, whose page is the process's own from the first; code where
+ * libstele.lds puts what is run at the start and the end, and the files of libstelenear
+ * and libstelelast. Some functions belong to the other half than the rest of their file.
  */
 #define __init		__attribute__((section(".text.startup")))
 #define __exit		__attribute__((section(".text.exit")))
+#define __near		__attribute__((section(".text.near")))
+#define __far		__attribute__((section(".text.far")))
 #ifndef __initdata	/* the fuzzer has sections of its own, which it puts back */
 #define __initdata	__attribute__((section(".data")))
 #endif

@@ -15,7 +15,7 @@ bool track_on __initdata, track_sampling __initdata, track_any __initdata;
 
 static uint64_t began;
 
-void track_init(void)
+__init void track_init(void)
 {
 	bool stacks = tune.leak != LEAK_OFF || tune.profile;
 

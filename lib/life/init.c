@@ -105,7 +105,7 @@ void *life_other_realloc(void *p, size_t size)
 	return (void *)to;
 }
 
-__cold_path bool life_init(void)
+__init bool life_init(void)
 {
 	if (relocated != &relocated || foreign_all)
 		return false;

@@ -119,7 +119,7 @@ static struct sigaction fatal_action(int flags)
 }
 
 /* The kernel gets ours for the default action that the program reads as @act. */
-static void become_default(int sig, const struct sigaction *act)
+static __far void become_default(int sig, const struct sigaction *act)
 {
 	struct sigaction set = fatal_action(act->sa_flags);
 
@@ -169,7 +169,7 @@ bool catch_holds(int sig)
 	return request_signal && sig == request_signal;
 }
 
-void catch_default(int sig)
+__far void catch_default(int sig)
 {
 	struct sigaction now;
 
@@ -216,7 +216,7 @@ static struct sigaction translate(int sig, const struct sigaction *act)
 }
 
 /* What the program reads where the kernel has ours as @was. */
-static struct sigaction as_believed(int sig, const struct sigaction *was, bool said,
+static __far struct sigaction as_believed(int sig, const struct sigaction *was, bool said,
 				    const struct sigaction *thought)
 {
 	struct sigaction act = *thought;
@@ -267,7 +267,7 @@ int catch_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 	return err;
 }
 
-void catch_start(bool fatal)
+__far void catch_start(bool fatal)
 {
 	catching = fatal;
 	first_process = os_pid() == 1;

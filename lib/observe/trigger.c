@@ -270,13 +270,13 @@ void leak_start(void)
 	helper_start();
 }
 
-void leak_fork_prepare(void)
+__near void leak_fork_prepare(void)
 {
 	if (leak_on)
 		lock_acquire_for_fork(&observe_lock);
 }
 
-void leak_fork_done(bool child)
+__near void leak_fork_done(bool child)
 {
 	if (!leak_on)
 		return;

@@ -93,7 +93,7 @@ int os_map_huge(size_t len, size_t huge, void **addr)
 				       -1, 0), addr);
 }
 
-size_t os_huge_default(void)
+__far size_t os_huge_default(void)
 {
 	static const char key[] = "Hugepagesize:";
 	char text[4096];
@@ -144,7 +144,7 @@ bool os_nothing_swapped(void)
 	return !raw_syscall(SYS_sysinfo, &si, 0, 0, 0) && si.totalswap == si.freeswap;
 }
 
-int os_peek(const void *addr, void *to, size_t len)
+__far int os_peek(const void *addr, void *to, size_t len)
 {
 	struct iovec here = { to, len }, there = { (void *)(uintptr_t)addr, len };
 	unsigned char vec[1];
@@ -276,7 +276,7 @@ void os_write(int fd, const void *buf, size_t len)
 	}
 }
 
-long os_read_file(const char *path, char *buf, size_t size)
+__far long os_read_file(const char *path, char *buf, size_t size)
 {
 	long fd = raw_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	size_t have = 0;

@@ -286,7 +286,7 @@ int os_spawn(void (*fn)(void *), void *arg, void *area, uint32_t *alive)
 	return tid < 0 ? (int)tid : 0;
 }
 
-void os_exit_group(int status)
+__near void os_exit_group(int status)
 {
 	for (;;)
 		raw_syscall(SYS_exit_group, status, 0, 0, 0);

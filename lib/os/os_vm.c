@@ -78,7 +78,7 @@ uint64_t os_low_limit(void)
  * are tried from the top down, on from the last one that was free; then once more
  * from the top, for what has been unmapped since.
  */
-int os_map_low(size_t len, void **addr)
+__far int os_map_low(size_t len, void **addr)
 {
 	static uintptr_t last = LOW_LIMIT;
 	uintptr_t start = READ_ONCE(last);
@@ -165,7 +165,7 @@ int os_pin(void *addr, size_t len)
 }
 
 /* An entry of pagemap: the frame in bits 0 to 54 (0 without privilege), bit 63 present. */
-uint64_t os_phys(const void *addr)
+__far uint64_t os_phys(const void *addr)
 {
 	static const char path[] = "/proc/self/pagemap";
 	uint64_t entry = 0, frame;

@@ -244,7 +244,7 @@ pfn_t buddy_alloc_run(struct zone *z, size_t npages)
 	return pfn;
 }
 
-pfn_t buddy_alloc_below(struct zone *z, size_t npages, size_t align, pfn_t limit)
+__far pfn_t buddy_alloc_below(struct zone *z, size_t npages, size_t align, pfn_t limit)
 {
 	pfn_t pfn = 0;
 
@@ -281,7 +281,7 @@ static size_t row_length(struct section *s, size_t i, size_t want)
 	return n;
 }
 
-pfn_t buddy_alloc_contig(struct zone *z, size_t npages, size_t align)
+__far pfn_t buddy_alloc_contig(struct zone *z, size_t npages, size_t align)
 {
 	size_t want = (npages + MAX_BLOCK - 1) / MAX_BLOCK;
 
@@ -349,7 +349,7 @@ static size_t block_below(struct section *s, unsigned order, size_t page, unsign
 	return best;
 }
 
-bool buddy_prev(struct zone *z, unsigned order, size_t *pos, pfn_t *start, unsigned *found)
+__far bool buddy_prev(struct zone *z, unsigned order, size_t *pos, pfn_t *start, unsigned *found)
 {
 	size_t k = MIN((*pos + SECTION_PAGES - 1) / SECTION_PAGES, (size_t)z->nr_sections);
 

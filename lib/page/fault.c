@@ -173,7 +173,7 @@ static bool word(const char **s, const char *w)
 	return true;
 }
 
-static void read_tunable(enum stele_fault which, enum tune_id id)
+static __init void read_tunable(enum stele_fault which, enum tune_id id)
 {
 	const char *s = (const char *)(uintptr_t)tune_value(id);
 	struct stele_fault_attr attr;
@@ -197,7 +197,7 @@ static void read_tunable(enum stele_fault which, enum tune_id id)
 	warn("%s: not of the form interval:probability:space:times, ignored", tunables[id].name);
 }
 
-void fault_init(void)
+__init void fault_init(void)
 {
 	read_tunable(STELE_FAILSLAB, TUNE_ID_failslab);
 	read_tunable(STELE_FAIL_PAGE_ALLOC, TUNE_ID_fail_page_alloc);

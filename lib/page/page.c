@@ -195,7 +195,7 @@ void page_free(void *addr, size_t npages, size_t written)
 	lock_release(&zone_lock);
 }
 
-bool page_try_free(void *addr, size_t npages, size_t written)
+__far bool page_try_free(void *addr, size_t npages, size_t written)
 {
 	unsigned class;
 	bool done;
@@ -256,7 +256,7 @@ uint64_t page_touched(const void *addr, size_t npages)
 	return mask;
 }
 
-uint64_t page_purge_mapped(void *addr, size_t npages, uint64_t mask)
+__far uint64_t page_purge_mapped(void *addr, size_t npages, uint64_t mask)
 {
 	size_t unit = os_page_size() >> PAGE_SHIFT;
 	pfn_t pfn = addr_pfn(addr);

@@ -83,7 +83,7 @@ static void release_region(struct section *s, size_t r)
 	s->zone->held_runs -= more_runs(s->held, r);
 }
 
-void thp_before_purge(struct section *s, pfn_t pfn, size_t npages)
+__far void thp_before_purge(struct section *s, pfn_t pfn, size_t npages)
 {
 	enum thp_mode mode = thp_mode();
 	size_t page = pfn - s->base, end = page + npages;

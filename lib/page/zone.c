@@ -211,7 +211,7 @@ void zone_set_present(struct zone *z, pfn_t start, pfn_t end)
 }
 
 /* Pages that leave the zone: they must be out of the buddy already. */
-void zone_drop_present(pfn_t start, pfn_t end)
+__far void zone_drop_present(pfn_t start, pfn_t end)
 {
 	limit_uncharge((end - start) << PAGE_SHIFT);
 	for (pfn_t p = start; p < end;) {

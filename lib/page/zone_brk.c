@@ -179,7 +179,7 @@ pfn_t zone_brk_grow(struct zone *z, size_t npages, size_t align)
 }
 
 /* Walk down over free runs and carves that describe only what is above. */
-static pfn_t lowest_reach(const struct zone *z)
+static __far pfn_t lowest_reach(const struct zone *z)
 {
 	const struct carve *c = z->top_carve;
 	pfn_t pos = z->end;
@@ -204,7 +204,7 @@ static bool in_carve(const struct carve *c, const void *p)
 }
 
 /* Forget the tables inside of a carve, which all describe pages above it. */
-static void drop_carve(struct zone *z, const struct carve *gone)
+static __far void drop_carve(struct zone *z, const struct carve *gone)
 {
 	/* The carve's own header may lie in the tables that it holds. */
 	struct carve copy = *gone, *c = &copy;
@@ -229,7 +229,7 @@ static void drop_carve(struct zone *z, const struct carve *gone)
  * Where the zone ends with @pad free pages in a row at its top: above @reach, and
  * above each carve that this leaves in place.
  */
-static pfn_t padded_end(const struct zone *z, pfn_t reach, size_t pad)
+static __far pfn_t padded_end(const struct zone *z, pfn_t reach, size_t pad)
 {
 	size_t unit = break_unit() >> PAGE_SHIFT;
 	pfn_t end = ALIGN_UP(reach + pad, unit), before;
@@ -244,7 +244,7 @@ static pfn_t padded_end(const struct zone *z, pfn_t reach, size_t pad)
 	return end;
 }
 
-size_t zone_brk_trim(struct zone *z, size_t pad)
+__far size_t zone_brk_trim(struct zone *z, size_t pad)
 {
 	pfn_t reach, new_end;
 	void *cur, *old;

@@ -25,14 +25,14 @@ static int missing(void)
 	return -1;
 }
 
-_Noreturn __public void _exit(int status)
+_Noreturn __public __near void _exit(int status)
 {
 	if (leak_on)
 		leak_at_end("_exit", "");
 	os_exit_group(status);
 }
 
-_Noreturn __public void _Exit(int status)
+_Noreturn __public __near void _Exit(int status)
 {
 	if (leak_on)
 		leak_at_end("_exit", "");

@@ -10,7 +10,7 @@
 #include "shell/shell.h"
 #include "tune/tune.h"
 
-static __cold_path void *first_malloc(size_t size)
+static __init __noinline void *first_malloc(size_t size)
 {
 	return life_init() ? malloc_miss(size) : life_other_alloc(size, 1, false);
 }

@@ -133,7 +133,7 @@ static void unpin(struct kmem_cache *c)
 	c->pins -= c->pins > 0;
 }
 
-struct kmem_cache *cache_pin_next(struct kmem_cache *c)
+__far struct kmem_cache *cache_pin_next(struct kmem_cache *c)
 {
 	lock_acquire(&caches_lock);
 	if (c != kmem_caches)
@@ -167,7 +167,7 @@ static struct kmem_cache *free_cache(unsigned from, unsigned to)
 	return NULL;
 }
 
-struct kmem_cache *cache_open(const char *name, size_t size, size_t sheaf_slots,
+__far struct kmem_cache *cache_open(const char *name, size_t size, size_t sheaf_slots,
 			      const struct cache_ops *ops, void *owner)
 {
 	struct kmem_cache *c = NULL;
@@ -193,7 +193,7 @@ struct kmem_cache *cache_open(const char *name, size_t size, size_t sheaf_slots,
 	return c;
 }
 
-void cache_settle(struct kmem_cache *c)
+__far void cache_settle(struct kmem_cache *c)
 {
 	lock_acquire(&caches_lock);
 	c->closing = true;
@@ -205,7 +205,7 @@ void cache_settle(struct kmem_cache *c)
 	lock_release(&caches_lock);
 }
 
-bool cache_close(struct kmem_cache *c)
+__far bool cache_close(struct kmem_cache *c)
 {
 	bool closed;
 

@@ -122,7 +122,7 @@ static void *alloc_large(size_t size, size_t align, bool zero)
 
 #define NEXT_CLASSES	2	/* tried where a lock of the right one is held */
 
-void *kmalloc_try(size_t size, size_t align, bool zero, unsigned how)
+__far void *kmalloc_try(size_t size, size_t align, bool zero, unsigned how)
 {
 	unsigned class, last;
 	void *p = NULL;
@@ -148,7 +148,7 @@ static inline bool fails(size_t size)
 	return unlikely(READ_ONCE(fault_malloc)) && slab_should_fail(size, true);
 }
 
-void *kmalloc_in(struct kmem_cache *c)
+__far void *kmalloc_in(struct kmem_cache *c)
 {
 	void *p;
 
@@ -217,7 +217,7 @@ static __noinline void free_unclassed(void *p)
 	foreign_free(p);
 }
 
-void *kmalloc_try_cold(size_t size, size_t align, bool zero, unsigned how)
+__far void *kmalloc_try_cold(size_t size, size_t align, bool zero, unsigned how)
 {
 	void *p;
 
@@ -300,7 +300,7 @@ void kfree(void *p)
 		kfree_plain(p);
 }
 
-void kfree_quiet(void *p)
+__far void kfree_quiet(void *p)
 {
 	unsigned class = class_of(p);
 	struct kmem_cache *c = &kmem_caches[class];

@@ -156,7 +156,7 @@ static size_t same_class(void **p, size_t n)
 	return same;
 }
 
-void kfree_bulk(size_t n, void **p)
+__far void kfree_bulk(size_t n, void **p)
 {
 	while (n) {
 		size_t same = same_class(p, n);

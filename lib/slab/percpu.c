@@ -155,7 +155,7 @@ static __cold_path bool join(void)
 }
 
 /* A number that has missed has no region yet: give it one. */
-static __cold_path bool open_region(long n)
+static __noinline bool open_region(long n)
 {
 	bool opened = false;
 
@@ -344,7 +344,7 @@ static void drain_region(struct region *r)
 		drain_sheaf(r, c);
 }
 
-void percpu_open_class(unsigned class)
+__far void percpu_open_class(unsigned class)
 {
 	slot_open_class(class);
 	lock_acquire(&regions_lock);
@@ -355,7 +355,7 @@ void percpu_open_class(unsigned class)
 	lock_release(&regions_lock);
 }
 
-void percpu_close_class(unsigned class)
+__far void percpu_close_class(unsigned class)
 {
 	slot_close_class(class);
 	if (!by_rseq)
@@ -374,7 +374,7 @@ void percpu_close_class(unsigned class)
 	lock_release(&regions_lock);
 }
 
-void percpu_drain(void)
+__far void percpu_drain(void)
 {
 	slot_drain();
 	if (!by_rseq)

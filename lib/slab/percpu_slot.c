@@ -45,7 +45,7 @@ static const char *single = &never;
 /* From the thread pointer to the number of its CPU, where libc has it registered; 0: nowhere. */
 static ptrdiff_t cpu_at;
 
-static void find_cpu_number(void)
+static __init void find_cpu_number(void)
 {
 	ptrdiff_t area;
 	bool mm_cid;
@@ -54,7 +54,7 @@ static void find_cpu_number(void)
 		cpu_at = area + RSEQ_CPU_ID;
 }
 
-void slot_init(void)
+__init void slot_init(void)
 {
 	find_cpu_number();
 	slot_mask = (1u << CLAMP(log2_ceil(os_cpus()), 2u, bit_last(MAX_SLOTS))) - 1;

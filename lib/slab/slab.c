@@ -461,7 +461,7 @@ bool slab_try_free(struct kmem_cache *c, void *const *objs, size_t n)
 }
 
 /* Slabs that were looked at go to the head of their list, so the others are at its tail. */
-struct slab *slab_isolate(struct kmem_cache *c, uint32_t round)
+__far struct slab *slab_isolate(struct kmem_cache *c, uint32_t round)
 {
 	struct slab *s = NULL;
 
@@ -482,7 +482,7 @@ struct slab *slab_isolate(struct kmem_cache *c, uint32_t round)
 	return s;
 }
 
-void slab_put_back(struct kmem_cache *c, struct slab *s, uint64_t purged)
+__far void slab_put_back(struct kmem_cache *c, struct slab *s, uint64_t purged)
 {
 	lock_acquire(&c->list_lock);
 	s->purged |= purged;

@@ -42,7 +42,7 @@ static_assert(1ul << MIRROR_MAX == SIZE_MAX_SLAB, "sampled blocks of all slab si
 /* NULL: no class was left for it, and its sizes are not sampled. */
 static struct kmem_cache *mirrors[MIRROR_MAX + 1];
 
-void tracked_init(void)
+__init void tracked_init(void)
 {
 	if (track_any)
 		vmalloc_keep_tags();

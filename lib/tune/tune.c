@@ -31,12 +31,12 @@ static uint64_t *slot(enum tune_id id)
 	return (uint64_t *)&tune + id;
 }
 
-uint64_t tune_value(enum tune_id id)
+__near uint64_t tune_value(enum tune_id id)
 {
 	return READ_ONCE(*slot(id));
 }
 
-enum tune_source tune_source(enum tune_id id)
+__near enum tune_source tune_source(enum tune_id id)
 {
 	return sources[id];
 }
@@ -217,7 +217,7 @@ size_t tune_format(enum tune_id id, char *buf, size_t size)
 	}
 }
 
-bool tune_has_name(enum tune_id id, const char *word)
+__init bool tune_has_name(enum tune_id id, const char *word)
 {
 	const char *s = (const char *)(uintptr_t)tune_value(id);
 
@@ -276,12 +276,12 @@ int tune_mallopt(int param, int value)
 	return 1;
 }
 
-bool tune_is_dynamic(void)
+__near bool tune_is_dynamic(void)
 {
 	return !READ_ONCE(fixed);
 }
 
-void tune_note_unmap(size_t size)
+__near void tune_note_unmap(size_t size)
 {
 	if (READ_ONCE(fixed) || size > DYNAMIC_MAX || size < READ_ONCE(tune.mmap_threshold))
 		return;

@@ -6,6 +6,7 @@
  *	faults	page faults, the fewest of several runs
  *	calls	system calls, from exec to exit; -1: they cannot be counted here
  *	memory	KiB of memory of its own when it is about to end
+ *	code	KiB of the library's code in memory then
  *
  * Addresses are not randomised: where a table begins in a page makes a difference of its own.
  */
@@ -23,30 +24,57 @@
 #define RUNS		9
 #define IS_CALL		(SIGTRAP | 0x80)
 
-/* The child: its own memory to the pipe at @fd, unless that is -1. */
-static int serve(int count, int fd)
+/* Without stdio, which would allocate. */
+static const char *read_all(const char *path)
 {
-	static char text[4096];
-	const char *anonymous;
-	ssize_t n;
-	int file;
+	static char text[64 << 10];
+	size_t n = 0;
+	ssize_t got;
+	int file = open(path, O_RDONLY);
+
+	while ((got = read(file, text + n, sizeof(text) - 1 - n)) > 0)
+		n += (size_t)got;
+	close(file);
+	return text;
+}
+
+static long field(const char *text, const char *name)
+{
+	text = strstr(text, name);
+	return text ? strtol(text + strlen(name), NULL, 10) : -1;
+}
+
+static long code_in_memory(void)
+{
+	const char *text = read_all("/proc/self/smaps"), *line;
+	long sum = 0;
+
+	while ((line = strstr(text, " r-xp "))) {
+		text = strchr(line, '\n');
+		if (memmem(line, (size_t)(text - line), "libstele", 8))
+			sum += field(text, "Rss:");
+	}
+	return sum;
+}
+
+/* The child: what is asked for to the pipe at @fd, unless that is -1. */
+static int serve(int count, int fd, const char *what)
+{
+	long n;
 
 	for (int i = 0; i < count; i++)
 		free(malloc(100));
 	if (fd < 0)
 		return 0;
-	file = open("/proc/self/smaps_rollup", O_RDONLY);
-	n = read(file, text, sizeof(text) - 1);
-	anonymous = n > 0 ? strstr(text, "Anonymous:") : NULL;
-	if (anonymous && write(fd, anonymous + 10, 20) == 20)
-		return 0;
-	return 1;
+	n = *what == 'c' ? code_in_memory() :
+			   field(read_all("/proc/self/smaps_rollup"), "Anonymous:");
+	return write(fd, &n, sizeof(n)) != sizeof(n);
 }
 
-static pid_t start(char *self, char *count, char *fd, const char *library, int traced)
+static pid_t start(char *self, char *count, char *fd, char *what, const char *library, int traced)
 {
 	char preload[4096];
-	char *argv[] = { self, (char *)"-", count, fd, NULL }, *envp[] = { preload, NULL };
+	char *argv[] = { self, (char *)"-", count, fd, what, NULL }, *envp[] = { preload, NULL };
 	pid_t pid;
 
 	snprintf(preload, sizeof(preload), "%s%s", library ? "LD_PRELOAD=" : "NONE=",
@@ -69,7 +97,8 @@ static long faults(char *self, char *count, const char *library)
 		struct rusage ru;
 		int status;
 
-		if (wait4(start(self, count, (char *)"-1", library, 0), &status, 0, &ru) < 0 || status)
+		if (wait4(start(self, count, (char *)"-1", NULL, library, 0), &status, 0,
+			  &ru) < 0 || status)
 			return -1;
 		if (least < 0 || ru.ru_minflt + ru.ru_majflt < least)
 			least = ru.ru_minflt + ru.ru_majflt;
@@ -79,7 +108,7 @@ static long faults(char *self, char *count, const char *library)
 
 static long calls(char *self, char *count, const char *library)
 {
-	pid_t pid = start(self, count, (char *)"-1", library, 1);
+	pid_t pid = start(self, count, (char *)"-1", NULL, library, 1);
 	long stops = 0;
 	int status;
 
@@ -96,20 +125,21 @@ static long calls(char *self, char *count, const char *library)
 	return -1;
 }
 
-static long memory(char *self, char *count, const char *library)
+static long told(char *self, char *count, char *what, const char *library)
 {
-	char text[21] = "", fd[12];
 	int ends[2], status;
-	ssize_t n;
+	char fd[12];
+	long n = -1;
 
 	if (pipe(ends))
 		return -1;
 	snprintf(fd, sizeof(fd), "%d", ends[1]);
-	waitpid(start(self, count, fd, library, 0), &status, 0);
+	waitpid(start(self, count, fd, what, library, 0), &status, 0);
 	close(ends[1]);
-	n = read(ends[0], text, sizeof(text) - 1);
+	if (status || read(ends[0], &n, sizeof(n)) != sizeof(n))
+		n = -1;
 	close(ends[0]);
-	return n > 0 && !status ? strtol(text, NULL, 10) : -1;
+	return n;
 }
 
 int main(int argc, char **argv)
@@ -120,14 +150,14 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		return 2;
 	if (!strcmp(argv[1], "-"))
-		return serve(atoi(argv[2]), atoi(argv[3]));
+		return serve(atoi(argv[2]), atoi(argv[3]), argv[4]);
 	library = argc > 3 ? argv[3] : NULL;
 	if (!strcmp(argv[1], "faults"))
 		n = faults(argv[0], argv[2], library);
 	else if (!strcmp(argv[1], "calls"))
 		n = calls(argv[0], argv[2], library);
-	else if (!strcmp(argv[1], "memory"))
-		n = memory(argv[0], argv[2], library);
+	else if (!strcmp(argv[1], "memory") || !strcmp(argv[1], "code"))
+		n = told(argv[0], argv[2], argv[1], library);
 	printf("%ld\n", n);
 	return 0;
 }

@@ -23,10 +23,25 @@ adds()
 	result $? "$4: $without and $((with - without)) more, at most $1"
 }
 
-echo "1..6"
+echo "1..8"
 adds 10 faults 0 "page faults without a request"
 adds 9 calls 0 "system calls without a request"
 adds 16 memory 0 "KiB without a request"
 adds 45 faults 1 "page faults with one request"
 adds 11 calls 1 "system calls with one request"
 adds 112 memory 1 "KiB with one request"
+
+# Code that is not run is not mapped, however the file was written.
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cp -L "$STELE_LIB" "$dir/libstele.so"
+for library in "$STELE_LIB" "$dir/libstele.so"; do
+	count=$((count + 1))
+	if [ "$(readelf -lW "$library" | grep -c 'LOAD.* R E ')" -ne 2 ]; then
+		echo "ok $count - the code is in one segment # SKIP the linker has no use for libstele.lds"
+		continue
+	fi
+	code=$("$prog" code 1 "$library")
+	[ "$code" -gt 0 ] && [ "$code" -le 96 ] || printf 'not '
+	echo "ok $count - with one request $code KiB of code are mapped, at most 96"
+done
