@@ -48,6 +48,25 @@ struct page *page_of(pfn_t pfn)
 	return s->memmap[i / SUB_PAGES] + i % SUB_PAGES;
 }
 
+uintptr_t near_memmaps[NEAR_MEMMAPS] __initdata;
+static_assert(SUB_PAGES == 1ul << SUB_SHIFT, "one subsection is one largest block");
+
+void near_memmap_add(pfn_t sub, struct page *memmap)
+{
+	uintptr_t *word = &near_memmaps[sub % NEAR_MEMMAPS];
+
+	if (!*word)
+		store_release(word, addr_pfn(memmap) << SUB_BITS | sub);
+}
+
+void near_memmap_drop(pfn_t sub)
+{
+	uintptr_t *word = &near_memmaps[sub % NEAR_MEMMAPS];
+
+	if ((*word & ((1ul << SUB_BITS) - 1)) == sub)
+		WRITE_ONCE(*word, 0);
+}
+
 bool section_leaf_missing(pfn_t pfn)
 {
 	return pfn >> ROOT_SHIFT < ROOT_ENTRIES && !root[pfn >> ROOT_SHIFT];
@@ -70,6 +89,8 @@ void section_publish(struct section *s)
 
 void section_unpublish(struct section *s)
 {
+	for (size_t i = 0; i < NR_SUBS; i++)
+		near_memmap_drop(s->base / SUB_PAGES + i);
 	store_release(leaf_slot(s->base), NULL);
 }
 

@@ -73,6 +73,32 @@ struct section *section_of(pfn_t pfn);
 struct page *page_of(pfn_t pfn);
 
 /*
+ * The memmaps near at hand: of each subsection, as far as there is room, one word
+ *
+ *	| page number of its memmap | its own number, SUB_BITS |
+ *
+ * so that the descriptor of a page in use is one load away, not four that wait for
+ * each other. Written with zone_lock held.
+ */
+#define NEAR_MEMMAPS	64
+#define SUB_SHIFT	MAX_ORDER
+#define SUB_BITS	(47 - PAGE_SHIFT - SUB_SHIFT)
+extern uintptr_t near_memmaps[NEAR_MEMMAPS];
+void near_memmap_add(pfn_t sub, struct page *memmap);
+void near_memmap_drop(pfn_t sub);
+
+/* The same as page_of() where the class of the page says that it is in use, or was. */
+static inline struct page *page_in_use(const void *addr)
+{
+	pfn_t pfn = addr_pfn(addr), sub = pfn >> SUB_SHIFT;
+	uintptr_t word = load_acquire(&near_memmaps[sub % NEAR_MEMMAPS]);
+
+	if (likely((word & ((1ul << SUB_BITS) - 1)) == sub))
+		return (struct page *)pfn_addr(word >> SUB_BITS) + pfn % SUB_PAGES;
+	return page_of(pfn);
+}
+
+/*
  * Ranges may cross sections: how many of [pfn, pfn + npages) lie in the section of
  * @pfn, which must exist, and where they begin in it.
  */

@@ -153,8 +153,10 @@ static void section_fill(struct section *s, struct bump *b, pfn_t start, pfn_t e
 	pfn_t lo = MAX(start, s->base), hi = MIN(end, s->base + SECTION_PAGES);
 
 	for (size_t i = (lo - s->base) / SUB_PAGES; i <= (hi - 1 - s->base) / SUB_PAGES; i++) {
-		if (!s->memmap[i])
-			s->memmap[i] = bump_take(b, MEMMAP_PAGES);
+		if (s->memmap[i])
+			continue;
+		s->memmap[i] = bump_take(b, MEMMAP_PAGES);
+		near_memmap_add(s->base / SUB_PAGES + i, s->memmap[i]);
 	}
 }
 

@@ -217,8 +217,10 @@ static __far void drop_carve(struct zone *z, const struct carve *gone)
 		if (s->base + SECTION_PAGES <= c->start)
 			break;
 		for (size_t k = 0; k < NR_SUBS; k++) {
-			if (in_carve(c, s->memmap[k]))
+			if (in_carve(c, s->memmap[k])) {
+				near_memmap_drop(s->base / SUB_PAGES + k);
 				s->memmap[k] = NULL;
+			}
 		}
 	}
 	z->meta -= c->end - c->start;

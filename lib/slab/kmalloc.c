@@ -407,10 +407,12 @@ static void *move_creeping(void *p, size_t size, size_t have)
 static void *realloc_large(void *p, struct page *page, size_t size)
 {
 	size_t have = (size_t)page->npages << PAGE_SHIFT;
-	bool creep = creeps(size, have);
+	bool creep;
 
-	if (likely(size <= have && (size + PAGE_SIZE > have || large_has_room(page, size))))
+	/* What has room is asked first: where in its last page a size ends, no one foresees. */
+	if (likely(size <= have && (large_has_room(page, size) || size + PAGE_SIZE > have)))
 		return p;
+	creep = creeps(size, have);
 	if (size >= ROOM_SIZE_MIN && size >= MIN(have / 2, SIZE_MAX_SLAB + 1ul) &&
 	    size <= PTRDIFF_MAX - PAGE_SIZE && (size <= have || is_for_zone(size)) &&
 	    large_resize(p, size, creep ? size / ROOM_SHARE : 0))
@@ -458,7 +460,7 @@ void *krealloc(void *p, size_t size)
 	if (unlikely(class == CLASS_NONE))
 		return realloc_unclassed(p, size);
 	if (unlikely(class == CLASS_LARGE)) {
-		struct page *page = page_of(addr_pfn(p));
+		struct page *page = page_in_use(p);
 
 		if (!IS_ALIGNED((uintptr_t)p, PAGE_SIZE) || page->state == PG_RUN)
 			bad_pointer("realloc", p);

@@ -60,7 +60,7 @@ void *large_alloc(size_t size, size_t align, bool zero, unsigned how)
 
 void large_free(void *p)
 {
-	struct page *page = page_of(addr_pfn(p));
+	struct page *page = page_in_use(p);
 	uint8_t large = PG_LARGE;
 	size_t npages;
 
@@ -80,38 +80,21 @@ void large_free(void *p)
 
 size_t large_size(const void *p)
 {
-	return (size_t)page_of(addr_pfn(p))->npages << PAGE_SHIFT;
+	return (size_t)page_in_use(p)->npages << PAGE_SHIFT;
 }
-
-/* Where the last size that was asked for lies, of a run with room; 0: it has none. */
-static uint64_t *room_of(struct page *page)
-{
-	return &page->words[2];
-}
-static_assert(sizeof(struct track) <= 2 * sizeof(uint64_t), "the record lies before it");
 
 void *large_alloc_room(size_t size, size_t room)
 {
 	void *p = run_alloc(size + room, PAGE_SIZE, false, ALLOC_NORMAL);
 
 	if (p)
-		*room_of(page_of(addr_pfn(p))) = size;
+		*large_asked(page_in_use(p)) = size;
 	return p;
-}
-
-bool large_has_room(struct page *page, size_t size)
-{
-	uint64_t *asked = room_of(page);
-
-	if (!*asked || size < *asked)
-		return false;
-	*asked = size;
-	return true;
 }
 
 bool large_resize(void *p, size_t size, size_t room)
 {
-	struct page *page = page_of(addr_pfn(p));
+	struct page *page = page_in_use(p);
 	size_t old = page->npages, want = bytes_pages(size), most = bytes_pages(size + room);
 
 	if (want > old) {
@@ -123,7 +106,7 @@ bool large_resize(void *p, size_t size, size_t room)
 			return false;
 	}
 	page->npages = (uint32_t)want;
-	*room_of(page) = room ? size : 0;
+	*large_asked(page) = room ? size : 0;
 	if (want < old) {
 		char *tail = (char *)p + (want << PAGE_SHIFT);
 

@@ -28,7 +28,24 @@ bool large_resize(void *p, size_t size, size_t room);
  * own, and says whether the run may be left as it is.
  */
 void *large_alloc_room(size_t size, size_t room);
-bool large_has_room(struct page *page, size_t size);
+
+/* Where the last size that was asked for lies, of a run with room; 0: it has none. */
+static inline uint64_t *large_asked(struct page *page)
+{
+	return &page->words[2];
+}
+static_assert(sizeof(struct track) <= 2 * sizeof(uint64_t), "the record lies before it");
+
+static inline bool large_has_room(struct page *page, size_t size)
+{
+	uint64_t *asked = large_asked(page);
+
+	if (!*asked || size < *asked)
+		return false;
+	*asked = size;
+	return true;
+}
+
 /* Count pages and blocks that come to or leave the program: page_run.c's too. */
 void large_count(long pages, long blocks);
 void large_usage(size_t *bytes, size_t *blocks);

@@ -297,7 +297,7 @@ size_t slab_alloc(struct kmem_cache *c, void **objs, size_t n, unsigned how)
 
 struct slab *slab_of(const void *obj, unsigned class)
 {
-	return (struct slab *)page_of(addr_pfn(slab_base(&kmem_caches[class], obj)));
+	return (struct slab *)page_in_use(slab_base(&kmem_caches[class], obj));
 }
 
 static __cold_path _Noreturn void bad_free(struct kmem_cache *c, const void *obj, long index)
