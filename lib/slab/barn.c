@@ -25,6 +25,7 @@
 
 #include <string.h>
 
+#define FIRST_SLOTS	128u
 #define CACHED_BYTES	(512ul << 10)	/* half of what a CPU's second cache has, or less */
 
 bool barn_is_for(const struct kmem_cache *c, uint32_t self)
@@ -42,14 +43,38 @@ void barn_note_taker(struct kmem_cache *c, uint32_t self)
 		WRITE_ONCE(c->barn.taker, self);
 }
 
-/* With the lock held; false: no memory for the array. */
-static bool open_barn(struct barn *b)
-{
-	size_t pages = bytes_pages(b->limit * sizeof(void *));
+/*
+ * Most barns of most programs never hold more than a few batches, for which an array of
+ * its own would be a page each.
+ */
+static void *first[NR_SIZE_CLASSES][FIRST_SLOTS];
 
-	b->objs = page_alloc_table(pages);
+/* With the lock held: room for @n objects more; false: there is none, or no memory. */
+static bool make_room(struct kmem_cache *c, size_t n, bool wait)
+{
+	struct barn *b = &c->barn;
+	size_t pages = bytes_pages(b->limit * sizeof(void *));
+	void **objs;
+
+	if (b->count + n <= b->room)
+		return true;
+	if (b->count + n > b->limit)
+		return false;
+	if (!b->objs && c->class <= NR_SIZE_CLASSES) {
+		b->objs = first[c->class - 1];
+		b->room = MIN(b->limit, FIRST_SLOTS);
+		if (n <= b->room)
+			return true;
+	}
+	objs = wait ? page_alloc_table(pages) : NULL;
+	if (!objs)
+		return false;
+	if (b->count)
+		memcpy(objs, b->objs, b->count * sizeof(void *));
+	b->objs = objs;
+	b->room = b->limit;
 	b->pages = (uint32_t)pages;
-	return b->objs;
+	return true;
 }
 
 bool barn_put(struct kmem_cache *c, void *const *objs, size_t n, bool wait)
@@ -59,7 +84,7 @@ bool barn_put(struct kmem_cache *c, void *const *objs, size_t n, bool wait)
 
 	if (READ_ONCE(b->count) + n > b->limit || !lock_enter(&b->lock, wait))
 		return false;
-	ok = b->count + n <= b->limit && (b->objs || (wait && open_barn(b)));
+	ok = make_room(c, n, wait);
 	if (ok) {
 		memcpy(b->objs + b->count, objs, n * sizeof(void *));
 		WRITE_ONCE(b->count, b->count + (uint32_t)n);
@@ -97,9 +122,10 @@ void barn_shrink(struct kmem_cache *c)
 	struct barn *b = &c->barn;
 
 	lock_acquire(&b->lock);
-	if (b->objs && !b->count) {
+	if (b->pages && !b->count) {
 		page_free_meta(b->objs, b->pages);
 		b->objs = NULL;
+		b->room = b->pages = 0;
 	}
 	lock_release(&b->lock);
 }

@@ -110,7 +110,7 @@ __noinline void class_flush(unsigned class, void *obj)
 		deferred_drain();
 	if (percpu_grow(class) && percpu_push(class, obj))
 		return;
-	n = percpu_pop_batch(class, objs, c->batch);
+	n = percpu_pop_batch(class, objs, percpu_refill_size(class));
 	spill(c, objs, n);
 	track_forget(objs, n);
 	if (!percpu_push(class, obj))

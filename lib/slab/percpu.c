@@ -259,20 +259,14 @@ size_t percpu_refill_size(unsigned class)
 	return CLAMP(half, 1u, kmem_caches[class].batch);
 }
 
-/* Capacity, in bytes, that a sheaf gets with its full-size place. */
-static uint32_t first_full(unsigned class)
+/* To a place further up, by way of the caller's stack. */
+static void move_region_sheaf(unsigned class, uint32_t from, uint32_t to)
 {
-	return MIN(2 * SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(class));
-}
+	void *objs[MEDIUM_SLOTS];
+	size_t n = percpu_pop_batch(class, objs, MEDIUM_SLOTS), kept;
 
-/* Out of the small array, by way of the caller's stack. */
-static void move_region_sheaf(unsigned class)
-{
-	void *objs[SMALL_SLOTS];
-	size_t n = percpu_pop_batch(class, objs, SMALL_SLOTS), kept;
-
-	if (rseq_move(class, sheaf_small[class], sheaf_full[class]) == RSEQ_DONE)
-		rseq_set_end(class, sheaf_full[class], sheaf_full[class] + first_full(class));
+	if (rseq_move(class, from, to) == RSEQ_DONE)
+		rseq_set_end(class, to, to + sheaf_first_cap(class, to));
 	kept = percpu_push_batch(class, objs, n);
 	if (kept < n)
 		slab_free_keep(&kmem_caches[class], objs, n - kept);
@@ -282,7 +276,7 @@ static void move_region_sheaf(unsigned class)
 bool percpu_grow(unsigned class)
 {
 	long n = may_rseq() ? number_hint() : -1;
-	uint32_t begin, cap, max = sheaf_limit(class);
+	uint32_t begin, cap, to, max = sheaf_limit(class);
 	struct region *r;
 
 	if (n < 0)
@@ -293,16 +287,16 @@ bool percpu_grow(unsigned class)
 	begin = READ_ONCE(r->sheaf[class].begin);
 	/* It has begun there, or who moved it was interrupted between the two steps. */
 	if (READ_ONCE(r->end[class]) < begin)
-		return rseq_set_end(class, begin, begin + first_full(class)) == RSEQ_DONE;
+		return rseq_set_end(class, begin, begin + sheaf_first_cap(class, begin)) == RSEQ_DONE;
 	cap = READ_ONCE(r->end[class]) - begin;
-	if (cap >= max || ++r->misses[class] < 2)
+	if (cap >= max || !region_should_grow(r, class, cap))
 		return false;
-	r->misses[class] = 0;
-	if (begin != sheaf_full[class]) {
-		move_region_sheaf(class);
-		return true;
-	}
-	return rseq_set_end(class, begin, begin + MIN(2 * cap, max)) == RSEQ_DONE;
+	cap = MIN(2 * cap, max);
+	to = sheaf_place(class, cap);
+	if (begin == to)
+		return rseq_set_end(class, begin, begin + cap) == RSEQ_DONE;
+	move_region_sheaf(class, begin, to);
+	return true;
 }
 
 /* With regions_lock held: no sequence is inside a region from here on. */

@@ -6,7 +6,7 @@
  * sheaf per size class. Offsets are bytes from the region's start, 32 bits
  * wide (narrower tops forward badly from store to load):
  *
- *	region  | {top, begin}[256] | end[256] | small arrays | full-size arrays |
+ *	region  | {top, begin}[256] | end[256] | small places | medium ones | full ones |
  *
  *	begin           top              end          begin + sheaf_max * 8
  *	  |--- cached ---|--- free slots --|--- may be added on misses ---|
@@ -15,9 +15,10 @@
  *	all three zero (classes without a sheaf, the empty region): both, so
  *	neither needs a branch of its own
  *
- * A sheaf begins in a small array that shares pages with its neighbours; on
- * its first repeated miss it moves to its full-size place, where its capacity
- * doubles up to the cache's sheaf_max. Those of further caches have one place.
+ * A sheaf begins in a small place that shares pages with its neighbours'. Where misses
+ * come thick its capacity doubles, up to the cache's sheaf_max, and it moves to its
+ * medium place, which still shares pages, and to its full-size one. Those of further
+ * caches have one place.
  *
  * Two ways in, to different regions:
  *	restartable sequences	percpu_rseq.h: a region per CPU (or mm_cid), owned
@@ -37,7 +38,9 @@ struct sheaf {
 struct region {
 	struct sheaf sheaf[NR_CLASSES];
 	uint32_t end[NR_CLASSES];
-	uint8_t misses[NR_CLASSES];	/* hints; racy */
+	/* Of percpu_grow(); hints, racy. */
+	uint8_t misses[NR_CLASSES];
+	uint16_t since[NR_CLASSES];	/* when the first of them was: ms, cut off */
 };
 
 static inline void **region_at(struct region *r, uint32_t off)
@@ -70,7 +73,7 @@ size_t percpu_refill_size(unsigned class);
  */
 size_t percpu_push_batch(unsigned class, void *const *objs, size_t n);
 size_t percpu_pop_batch(unsigned class, void **objs, size_t n);
-/* A miss: on a repeated one let the sheaf hold more. False: nothing changed. */
+/* A miss: where they come thick let the sheaf hold more. False: nothing changed. */
 bool percpu_grow(unsigned class);
 
 /* Sheaves for a cache that has opened; none, with what they held in its slabs. */
@@ -115,9 +118,15 @@ int vfork_end(long ret);
 /* ---- between percpu.c, percpu_region.c and percpu_slot.c ---- */
 
 #define SMALL_SLOTS	16u	/* capacity a sheaf begins with */
+#define MEDIUM_SLOTS	64u	/* capacity up to which it shares pages with others */
+#define SMALL_BYTES	(SMALL_SLOTS * (uint32_t)sizeof(void *))
+#define MEDIUM_BYTES	(MEDIUM_SLOTS * (uint32_t)sizeof(void *))
 
-/* Layout, constant after percpu_init. */
-extern uint32_t sheaf_small[NR_SHEAF_CLASSES + 1], sheaf_full[NR_SHEAF_CLASSES + 1];
+/* Layout, constant after percpu_init. Each place lies behind the one before, or is the same. */
+struct sheaf_places {
+	uint32_t small, medium, full;
+};
+extern struct sheaf_places sheaf_places[NR_SHEAF_CLASSES + 1];
 void region_set_layout(void);
 struct region *region_create(void);
 /* Begin a sheaf of the class unless it has, or have none. Only where nobody uses it. */
@@ -134,6 +143,24 @@ static inline uint32_t sheaf_limit(unsigned class)
 {
 	return kmem_caches[class].sheaf_max * (uint32_t)sizeof(void *);
 }
+/* Where a sheaf of @cap bytes lies; what a place that it has just moved to holds. */
+static inline uint32_t sheaf_place(unsigned class, uint32_t cap)
+{
+	const struct sheaf_places *p = &sheaf_places[class];
+
+	return cap <= SMALL_BYTES ? p->small : cap <= MEDIUM_BYTES ? p->medium : p->full;
+}
+static inline uint32_t sheaf_first_cap(unsigned class, uint32_t begin)
+{
+	const struct sheaf_places *p = &sheaf_places[class];
+	uint32_t cap = begin == p->small ? SMALL_BYTES :
+		begin == p->medium ? 2 * SMALL_BYTES : 2 * MEDIUM_BYTES;
+
+	return MIN(cap, sheaf_limit(class));
+}
+
+/* One more miss of a sheaf of @cap bytes: is it time for one of twice the room? */
+bool region_should_grow(struct region *r, unsigned class, uint32_t cap);
 
 void slot_init(void);
 /*

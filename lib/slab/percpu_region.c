@@ -4,26 +4,43 @@
  * drawing. Locking: the caller's; the layout is constant once it is set.
  */
 #include "base/bits.h"
+#include "os/os.h"
 #include "slab/percpu.h"
 
-uint32_t sheaf_small[NR_SHEAF_CLASSES + 1] __initdata, sheaf_full[NR_SHEAF_CLASSES + 1] __initdata;
+struct sheaf_places sheaf_places[NR_SHEAF_CLASSES + 1] __initdata;
 
 static uint32_t region_bytes __initdata;
+
+/*
+ * A larger sheaf saves misses, and costs memory for good. So one that misses now and then,
+ * however long, stays: it grows where GROW_MISSES, and one more for each GROW_BYTES that it
+ * would add, come within GROW_MS. That is a hundredth of the time at most (GROW_MOST).
+ */
+#define GROW_MS		4
+#define GROW_MISSES	8u
+#define GROW_BYTES	512u
+#define GROW_MOST	64u
 
 void region_set_layout(void)
 {
 	uint32_t off = sizeof(struct region);
 
 	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
-		sheaf_small[c] = off;
-		off += MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(c));
+		sheaf_places[c].small = off;
+		off += MIN(SMALL_BYTES, sheaf_limit(c));
 	}
 	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
-		sheaf_full[c] = off;
-		off += sheaf_limit(c);
+		sheaf_places[c].medium = sheaf_places[c].full = off;
+		off += MIN(MEDIUM_BYTES, sheaf_limit(c));
+	}
+	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
+		if (sheaf_limit(c) > MEDIUM_BYTES) {
+			sheaf_places[c].full = off;
+			off += sheaf_limit(c);
+		}
 	}
 	for (unsigned c = NR_SIZE_CLASSES + 1; c <= NR_SHEAF_CLASSES; c++) {
-		sheaf_small[c] = sheaf_full[c] = off;
+		sheaf_places[c] = (struct sheaf_places){ off, off, off };
 		off += EXTRA_SLOTS * (uint32_t)sizeof(void *);
 	}
 	region_bytes = off;
@@ -57,19 +74,39 @@ bool region_begin_class(struct region *r, unsigned class)
 {
 	if (!sheaf_limit(class) || r->sheaf[class].begin)
 		return false;
-	set_sheaf(r, class, sheaf_small[class]);
+	set_sheaf(r, class, sheaf_places[class].small);
 	return true;
 }
 
 void region_open_class(struct region *r, unsigned class)
 {
 	if (region_begin_class(r, class))
-		WRITE_ONCE(r->end[class], sheaf_small[class] +
-			   MIN(SMALL_SLOTS * (uint32_t)sizeof(void *), sheaf_limit(class)));
+		WRITE_ONCE(r->end[class], sheaf_places[class].small +
+						  MIN(SMALL_BYTES, sheaf_limit(class)));
 }
 
 void region_close_class(struct region *r, unsigned class)
 {
 	store_release(&r->end[class], 0);
 	set_sheaf(r, class, 0);
+}
+
+bool region_should_grow(struct region *r, unsigned class, uint32_t cap)
+{
+	uint32_t more = cap / (uint32_t)sizeof(void *) * kmem_caches[class].size;
+	uint32_t need = MIN(GROW_MISSES + more / GROW_BYTES, GROW_MOST), n = r->misses[class] + 1u;
+	uint16_t now;
+
+	if (n > 1 && n < need) {
+		r->misses[class] = (uint8_t)n;
+		return false;
+	}
+	now = (uint16_t)os_now_ms();
+	if (n >= need && (uint16_t)(now - r->since[class]) <= GROW_MS) {
+		r->misses[class] = 0;
+		return true;
+	}
+	r->misses[class] = 1;
+	r->since[class] = now;
+	return false;
 }

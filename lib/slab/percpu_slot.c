@@ -258,16 +258,15 @@ size_t slot_refill_size(unsigned class)
 	return CLAMP(half, 1u, kmem_caches[class].batch);
 }
 
-/* From the small array to the full-size one; the objects move along. */
-static void move_sheaf(struct region *r, unsigned class)
+/* To a place further up; the objects move along. */
+static void move_sheaf(struct region *r, unsigned class, uint32_t to)
 {
 	struct sheaf *s = &r->sheaf[class];
-	uint32_t used = s->top - s->begin, cap = r->end[class] - s->begin;
+	uint32_t used = s->top - s->begin;
 
-	memcpy(region_at(r, sheaf_full[class]), region_at(r, s->begin), used);
-	WRITE_ONCE(s->begin, sheaf_full[class]);
-	WRITE_ONCE(s->top, s->begin + used);
-	r->end[class] = s->begin + cap;
+	memcpy(region_at(r, to), region_at(r, s->begin), used);
+	WRITE_ONCE(s->begin, to);
+	WRITE_ONCE(s->top, to + used);
 }
 
 bool slot_grow(unsigned class)
@@ -281,11 +280,11 @@ bool slot_grow(unsigned class)
 	struct region *r = slot->region;
 	uint32_t cap = r->end[class] - r->sheaf[class].begin, max = sheaf_limit(class);
 
-	if (cap < max && ++r->misses[class] >= 2) {
-		if (r->sheaf[class].begin != sheaf_full[class])
-			move_sheaf(r, class);
-		r->end[class] = r->sheaf[class].begin + MIN(2 * cap, max);
-		r->misses[class] = 0;
+	if (cap < max && region_should_grow(r, class, cap)) {
+		cap = MIN(2 * cap, max);
+		if (r->sheaf[class].begin != sheaf_place(class, cap))
+			move_sheaf(r, class, sheaf_place(class, cap));
+		r->end[class] = r->sheaf[class].begin + cap;
 		grown = true;
 	}
 	slot_leave(slot);

@@ -77,8 +77,8 @@ static_assert(offsetof(struct slab, npages) == offsetof(struct page, npages), "o
 struct barn {
 	struct lock lock;
 	void **objs;			/* NULL: never used */
-	uint32_t count, limit;		/* objects */
-	uint32_t pages;			/* of objs */
+	uint32_t count, room, limit;	/* objects: there, that fit in objs, allowed */
+	uint32_t pages;			/* of objs, where it has its own */
 	uint32_t taker;			/* who missed last (percpu_self); a hint, racy */
 };
 

@@ -5,14 +5,23 @@
  * nor leave a sheaf that caches less than one whose sequences all went through.
  */
 #include <malloc.h>
+#include <time.h>
 
 #include "owner.h"
 #include "step.h"
 
 #define SIZE 208
-#define FIRST 20	/* more than the small place holds */
+#define FIRST 40	/* more than the small place holds, often enough in three rounds */
 #define LATER 20
 #define SEQUENCES 200
+
+/* It stands still: sheaves grow where misses come thick, and single steps are slow. */
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	(void)clock;
+	*ts = (struct timespec){ .tv_sec = 1 };
+	return 0;
+}
 
 static void rounds(struct owner *o, unsigned count, size_t n)
 {
@@ -30,6 +39,7 @@ static void traced(void *arg)
 	size_t before, after;
 
 	free(hard_malloc(100));
+	rounds(o, 2, FIRST);
 	before = mallinfo2().uordblks;
 	step_mark();
 	rounds(o, 1, FIRST);

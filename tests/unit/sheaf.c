@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* When sheaves and barns grow (lib/slab/percpu_region.c, barn.c): on locked slots, by a fake clock. */
+#include "common.h"
+#include "page/zone.h"
+#include "slab/barn.h"
+#include "slab/kmalloc.h"
+#include "slab/percpu.h"
+
+#define MANY 4096
+
+static void *objs[MANY], *out[MANY];
+
+static struct kmem_cache *cache_of(size_t size)
+{
+	struct kmem_cache *c = &kmem_caches[size_class(size)];
+
+	must_eq(slab_alloc(c, objs, MANY / 2, ALLOC_NORMAL), MANY / 2);
+	return c;
+}
+
+/* Pushes until the sheaf is full; how many it holds then. */
+static size_t fill(struct kmem_cache *c)
+{
+	size_t n = percpu_count(c->class);
+
+	while (percpu_push(c->class, objs[n]))
+		n++;
+	return n;
+}
+
+/* Misses until it holds more, at most @most. */
+static unsigned misses_to_grow(struct kmem_cache *c, unsigned most)
+{
+	unsigned n = 1;
+
+	while (n <= most && !percpu_grow(c->class))
+		n++;
+	return n;
+}
+
+/* One that misses now and then, for however long, stays as it is. */
+START_TEST(rare_misses)
+{
+	struct kmem_cache *c;
+
+	unit_boot();
+	c = cache_of(256);
+	must_eq(fill(c), SMALL_SLOTS);
+	for (int i = 0; i < 100000; i++) {
+		fake.clock += 1;
+		must(!percpu_grow(c->class));
+	}
+	must_eq(fill(c), SMALL_SLOTS);
+	/* Nor do a few at once, again and again. */
+	for (int i = 0; i < 1000; i++) {
+		for (int k = 0; k < 5; k++)
+			must(!percpu_grow(c->class));
+		fake.clock += 50;
+	}
+	must_eq(fill(c), SMALL_SLOTS);
+}
+END_TEST
+
+/* Where they come thick it grows to its limit; what it holds stays, in order. */
+START_TEST(thick_misses)
+{
+	static const size_t sizes[] = { 64, 512, 1024, 2048, 4096 };
+
+	unit_boot();
+	for (size_t k = 0; k < ARRAY_SIZE(sizes); k++) {
+		struct kmem_cache *c = cache_of(sizes[k]);
+		size_t cap = fill(c), next;
+
+		while (cap < c->sheaf_max) {
+			ck_assert_uint_le(misses_to_grow(c, 100), 100);
+			next = fill(c);
+			must_eq(next, MIN(2 * cap, c->sheaf_max));
+			cap = next;
+		}
+		ck_assert_uint_gt(misses_to_grow(c, 1000), 1000);
+		for (size_t i = cap; i-- > 0;)
+			must(percpu_pop(c->class) == objs[i]);
+		must(!percpu_pop(c->class));
+	}
+}
+END_TEST
+
+/* The more memory it would take, the more of them it takes. */
+START_TEST(larger_ones_later)
+{
+	unsigned small, large, larger;
+	struct kmem_cache *c;
+
+	unit_boot();
+	small = misses_to_grow(cache_of(16), 100);
+	c = cache_of(1024);
+	large = misses_to_grow(c, 100);
+	larger = misses_to_grow(c, 100);
+	ck_assert_uint_gt(small, 2);
+	ck_assert_uint_gt(large, small);
+	ck_assert_uint_gt(larger, large);
+	ck_assert_uint_le(larger, 100);
+}
+END_TEST
+
+/* A barn that holds a few batches takes no page; what it holds moves with it. */
+START_TEST(small_barn)
+{
+	struct kmem_cache *c;
+	size_t used;
+
+	unit_boot();
+	c = cache_of(64);
+	used = zones[ZONE_BRK].free;
+	ck_assert(barn_put(c, objs, 100, true));
+	ck_assert(barn_put(c, objs + 100, 20, true));
+	must_eq(zones[ZONE_BRK].free, used);
+	must_eq(c->barn.pages, 0);
+	/* In its own array from here on. */
+	ck_assert(barn_put(c, objs + 120, 200, true));
+	ck_assert_uint_gt(c->barn.pages, 0);
+	must_eq(barn_get(c, out, 320, true), 320);
+	ck_assert_int_eq(memcmp(out, objs, 320 * sizeof(*out)), 0);
+	ck_assert(barn_put(c, objs, 10, true));
+	must_eq(c->barn.count, 10);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { rare_misses, thick_misses, larger_ones_later, small_barn };
+
+	return unit_run("sheaf", tests, ARRAY_SIZE(tests));
+}
