@@ -11,7 +11,8 @@
  *    or "full" and goes to the barn; so a signal handler that interrupts a
  *    holder cannot deadlock here, and no convoy forms behind a preempted one.
  *
- * 3. A process with one thread needs no atomic instruction to set the flag.
+ * 3. A process with one thread needs no atomic instruction to set the flag. (Who starts
+ *    a second one in a signal handler, in the midst of this, breaks libc's malloc too.)
  *
  * Locking: slot->busy for a region's contents and the counters.
  */

@@ -20,7 +20,7 @@ lines() {
 	grep -c . "$work/err"
 }
 
-echo "1..11"
+echo "1..12"
 cat >"$work/prog.c" <<'C'
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +91,9 @@ C
 with "failslab=1:100:0:3:malloc" "$work/failing"
 [ "$(cat "$work/out")" = "3 0" ] && [ "$(lines)" -eq 0 ]
 result $? "failslab: three requests fail on purpose, and no more"
+with "failslab=1:100:0:3:malloc,percpu=locked" "$work/failing"
+[ "$(cat "$work/out")" = "3 0" ] && [ "$(lines)" -eq 0 ]
+result $? "failslab: with locked slots too"
 
 with "fail_page_alloc=1:100:1048576:-1" "$work/failing"
 [ "$(cat "$work/out")" = "0 10" ] && [ "$(lines)" -eq 0 ]

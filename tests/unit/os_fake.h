@@ -52,6 +52,7 @@ struct fake {
 	const char *file;		/* what os_read_file finds; NULL: nothing */
 	uint64_t clock;			/* milliseconds */
 	uintptr_t stack_top;		/* 0: not known */
+	ptrdiff_t rseq_area;		/* from the thread pointer; 0: none */
 	uintptr_t low_limit;		/* of os_map_low(), which takes any place; 0: none is low */
 	bool remap_moves;		/* mremap never grows in place */
 	void (*before_sbrk)(intptr_t delta);	/* runs once, then is NULL */

@@ -71,10 +71,12 @@ uint64_t os_now_ms(void)
 	return fake.clock;
 }
 
-/* No thread of this machine has a registration: the locked slots are the way. */
-bool os_rseq_area(ptrdiff_t *offset __unused_arg, bool *mm_cid __unused_arg)
+/* No thread of this machine has a registration, but it may have the number of its CPU. */
+bool os_rseq_area(ptrdiff_t *offset, bool *mm_cid)
 {
-	return false;
+	*offset = fake.rseq_area;
+	*mm_cid = false;
+	return fake.rseq_area;
 }
 
 bool os_rseq_own(ptrdiff_t *offset __unused_arg, bool *mm_cid __unused_arg)
