@@ -80,16 +80,22 @@ bootstrap_tree()
 	fi
 }
 
-# configure_tree DIR [OPTION...]: an out-of-tree configure in DIR, again only if configure changed.
+# configure_tree DIR [OPTION...]: an out-of-tree configure in DIR, again only if configure or the
+# options changed. Other options may mean other objects: these are made anew then.
 configure_tree()
 {
 	tree=$1
 	shift
 	bootstrap_tree || return 1
 	mkdir -p "$tree"
+	if [ "$*" != "$(cat "$tree/options" 2>/dev/null)" ] && [ -f "$tree/Makefile" ]; then
+		quietly "$tree/clean.log" make -C "$tree" clean || return 1
+		rm -f "$tree/Makefile"
+	fi
 	if [ ! -f "$tree/Makefile" ] || newer "$top/configure" "$tree/config.status"; then
 		say "configuring $tree${*:+ with $*}"
 		rm -f "$tree/built"
+		printf '%s\n' "$*" >"$tree/options"
 		(cd "$tree" && quietly configure.log "$top/configure" "$@") || return 1
 	fi
 }

@@ -8,7 +8,8 @@
 . "$(dirname "$0")/../tap.sh"
 
 echo "1..4"
-objects=$(find "$build/lib" -path '*/.libs/libstele_la-*.o' ! -name '*-init.o')
+objects=$(MAKEFLAGS='' make -s -C "$build" print-objects | grep -v -e '-init\.lo$' |
+	sed "s|\(.*\)/\(.*\)\.lo$|$build/\1/.libs/\2.o|")
 core=$build/lib/.libs/libstelecore.a last=$build/lib/.libs/libstelelast.a
 sed "s|^#define CONF_FILE .*|#define CONF_FILE \"$work/stele.conf\"|" "$build/config.h" >"$work/config.h"
 # shellcheck disable=SC2086 # a list of words
