@@ -87,15 +87,23 @@ extern uintptr_t near_memmaps[NEAR_MEMMAPS];
 void near_memmap_add(pfn_t sub, struct page *memmap);
 void near_memmap_drop(pfn_t sub);
 
-/* The same as page_of() where the class of the page says that it is in use, or was. */
-static inline struct page *page_in_use(const void *addr)
+/* The descriptor of a page that its class says is in use, or was; NULL: not near. */
+static inline struct page *page_near(const void *addr)
 {
 	pfn_t pfn = addr_pfn(addr), sub = pfn >> SUB_SHIFT;
 	uintptr_t word = load_acquire(&near_memmaps[sub % NEAR_MEMMAPS]);
 
-	if (likely((word & ((1ul << SUB_BITS) - 1)) == sub))
-		return (struct page *)pfn_addr(word >> SUB_BITS) + pfn % SUB_PAGES;
-	return page_of(pfn);
+	if (unlikely((word & ((1ul << SUB_BITS) - 1)) != sub))
+		return NULL;
+	return (struct page *)pfn_addr(word >> SUB_BITS) + pfn % SUB_PAGES;
+}
+
+/* The same of any such page. */
+static inline struct page *page_in_use(const void *addr)
+{
+	struct page *page = page_near(addr);
+
+	return likely(page) ? page : page_of(addr_pfn(addr));
 }
 
 /*
@@ -125,17 +133,22 @@ void window_close(bool closed);
 void window_set_map(uint8_t *map, size_t capacity);
 void window_set_pages(size_t pages);
 
+/* The class of an address in the window; CLASS_NONE elsewhere. */
+static inline unsigned class_in_window(const void *addr)
+{
+	size_t i = ((uintptr_t)addr - window.base) >> PAGE_SHIFT;
+
+	return likely(i < load_acquire(&window.pages)) ? READ_ONCE(READ_ONCE(window.map)[i]) :
+							 CLASS_NONE;
+}
+
 /* The class of any address; CLASS_NONE when it is not ours. */
 static inline unsigned class_of(const void *addr)
 {
-	size_t i = ((uintptr_t)addr - window.base) >> PAGE_SHIFT;
-	unsigned class;
+	unsigned class = class_in_window(addr);
 
-	if (likely(i < load_acquire(&window.pages))) {
-		class = READ_ONCE(READ_ONCE(window.map)[i]);
-		if (likely(class))
-			return class;
-	}
+	if (likely(class))
+		return class;
 
 	/* Also where a chunk of ZONE_MMAP lies inside of the window's range. */
 	struct section *s = section_of(addr_pfn(addr));

@@ -407,12 +407,10 @@ static void *move_creeping(void *p, size_t size, size_t have)
 static void *realloc_large(void *p, struct page *page, size_t size)
 {
 	size_t have = (size_t)page->npages << PAGE_SHIFT;
-	bool creep;
+	bool creep = creeps(size, have);
 
-	/* What has room is asked first: where in its last page a size ends, no one foresees. */
-	if (likely(size <= have && (large_has_room(page, size) || size + PAGE_SIZE > have)))
+	if (large_stays(page, size))
 		return p;
-	creep = creeps(size, have);
 	if (size >= ROOM_SIZE_MIN && size >= MIN(have / 2, SIZE_MAX_SLAB + 1ul) &&
 	    size <= PTRDIFF_MAX - PAGE_SIZE && (size <= have || is_for_zone(size)) &&
 	    large_resize(p, size, creep ? size / ROOM_SHARE : 0))
@@ -449,7 +447,7 @@ static void *realloc_unclassed(void *p, size_t size)
 	return foreign_realloc(p, size);
 }
 
-void *krealloc(void *p, size_t size)
+static __noinline void *realloc_other(void *p, size_t size)
 {
 	unsigned class = class_of(p);
 
@@ -475,6 +473,25 @@ void *krealloc(void *p, size_t size)
 	if (stays(size, have) || size_class(size) == class)
 		return p;
 	return creeps(size, have) ? move_creeping(p, size, have) : move(p, size, have);
+}
+
+/* What stays where it is takes a look and no call, so that no register is saved. */
+void *krealloc(void *p, size_t size)
+{
+	unsigned class = class_in_window(p);
+	struct page *page;
+
+	if (unlikely(READ_ONCE(budget_active)) || unlikely(class == CLASS_NONE))
+		return realloc_other(p, size);
+	if (class == CLASS_LARGE) {
+		page = page_near(p);
+		if (likely(page) && IS_ALIGNED((uintptr_t)p, PAGE_SIZE) &&
+		    page->state != PG_RUN && likely(large_stays(page, size)))
+			return p;
+	} else if (likely(is_object(class, p) && stays(size, kmem_caches[class].usable))) {
+		return p;
+	}
+	return realloc_other(p, size);
 }
 
 size_t ksize(const void *p)

@@ -46,6 +46,17 @@ static inline bool large_has_room(struct page *page, size_t size)
 	return true;
 }
 
+/*
+ * May the run be left as it is for @size? What has room is asked first: where in its
+ * last page a size ends, no one foresees.
+ */
+static inline bool large_stays(struct page *page, size_t size)
+{
+	size_t have = (size_t)page->npages << PAGE_SHIFT;
+
+	return size <= have && (large_has_room(page, size) || size + PAGE_SIZE > have);
+}
+
 /* Count pages and blocks that come to or leave the program: page_run.c's too. */
 void large_count(long pages, long blocks);
 void large_usage(size_t *bytes, size_t *blocks);
