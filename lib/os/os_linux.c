@@ -174,14 +174,6 @@ uintptr_t os_stack_top(void)
 	return &__libc_stack_end ? (uintptr_t)__libc_stack_end : 0;
 }
 
-uint64_t os_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 int os_fence_init(void)
 {
 	return (int)raw_syscall(SYS_membarrier, FENCE_RSEQ_REGISTER, 0, 0, 0);
