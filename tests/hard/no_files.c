@@ -3,13 +3,11 @@
  * After its first request the library opens no file: a program that has locked itself out of
  * the file system goes on, threads, trims, forks and memory that runs out included.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <malloc.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "../rseq/filter.h"
 #include "hard.h"
 
 #define THREADS 4
@@ -49,22 +47,6 @@ static void work(void)
 	CHECK(mallinfo2().arena + mallinfo2().hblkhd < GIB, "%zu", mallinfo2().arena);
 }
 
-/* From now on the system call ends the process. */
-static int kill_at(unsigned nr)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { ARRAY_LEN(code), code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -1;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
-}
-
 int main(void)
 {
 	struct rlimit room = { 600 * MIB, 600 * MIB };
@@ -72,10 +54,10 @@ int main(void)
 
 	free(hard_malloc(10));
 #ifdef SYS_open
-	if (kill_at(SYS_open))
+	if (filter_kill_at(SYS_open))
 		SKIP("no seccomp filter here: errno %d", errno);
 #endif
-	if (kill_at(SYS_openat))
+	if (filter_kill_at(SYS_openat))
 		SKIP("no seccomp filter here: errno %d", errno);
 	work();
 	pid = fork();

@@ -3,16 +3,13 @@
  * What the flags promise: no system call and no waiting (a filter kills who makes
  * one), the reserve and who may have how much of it, rounds of retries, callbacks.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #include <stele.h>
 
+#include "../rseq/filter.h"
 #include "tap.h"
 
 #define K STELE_GFP_KERNEL
@@ -20,16 +17,7 @@
 /* From now on any system call but the end of the process kills it. */
 static void no_calls(void)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-	};
-	struct sock_fprog prog = { ARRAY_LEN(code), code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+	if (filter_kill_but(SYS_exit_group, SYS_exit_group))
 		_exit(0);
 }
 

@@ -2,12 +2,11 @@
 /* stele_get_free_pages() and its relatives: the contract of each, and misuse. */
 #include "tap.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
+
+#include "../rseq/filter.h"
 
 #define LOW ((uintptr_t)1 << 32)
 
@@ -112,17 +111,7 @@ static void low(void)
 /* Every system call but write, which is how a test speaks, and exit ends the process. */
 static void no_calls(void)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-	};
-	struct sock_fprog prog = { ARRAY_LEN(code), code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+	if (filter_kill_but(SYS_write, SYS_exit_group))
 		_exit(77);
 }
 

@@ -25,19 +25,6 @@ static bool resident(void *p, size_t n)
 	return true;
 }
 
-static char *listing(void)
-{
-	static char text[16384];
-	int fd = memfd_create("list", MFD_CLOEXEC);
-	ssize_t n;
-
-	stele_vmallocinfo(fd);
-	n = pread(fd, text, sizeof(text) - 1, 0);
-	text[n > 0 ? n : 0] = '\0';
-	close(fd);
-	return text;
-}
-
 static void makes(void)
 {
 	size_t locked = status_kib("VmLck");

@@ -15,19 +15,6 @@ static int make_file(size_t size)
 	return fd;
 }
 
-static const char *listing(void)
-{
-	static char text[16384];
-	int fd = memfd_create("list", MFD_CLOEXEC);
-	ssize_t n;
-
-	stele_vmallocinfo(fd);
-	n = pread(fd, text, sizeof(text) - 1, 0);
-	text[n > 0 ? n : 0] = '\0';
-	close(fd);
-	return text;
-}
-
 static void maps(void)
 {
 	static unsigned char expect[20 * 65536];
