@@ -90,3 +90,17 @@ void *os_next_symbol(const char *name)
 		found = look_up(map, name);
 	return found;
 }
+
+void *os_symbol_before(const char *name)
+{
+	const struct link_map *map = &_r_debug ? _r_debug.r_map : NULL;
+	void *found = NULL;
+
+	/* Behind libc nobody is before us, but we have been loaded late. */
+	for (; map && map->l_ld != _DYNAMIC && !found; map = map->l_next) {
+		if (look_up(map, "__libc_start_main"))
+			return NULL;
+		found = look_up(map, name);
+	}
+	return found;
+}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "life/init.h"
+#include "os/proc.h"
 #include "page/section.h"
 #include "shell/hitpath.h"
 #include "shell/shell.h"
@@ -156,13 +157,30 @@ __public void *realloc(void *p, size_t size)
 	return krealloc(p, size);
 }
 
+/*
+ * A program may have a malloc of its own, and no reallocarray(), as libc's does nothing but
+ * call realloc() by its name. So does ours: what it returned would else be freed by them.
+ */
+static void *realloc_by_name(void *p, size_t size)
+{
+	static void *(*found)(void *, size_t);
+	void *(*f)(void *, size_t) = READ_ONCE(found);
+
+	if (unlikely(!f)) {
+		f = (void *(*)(void *, size_t))os_symbol_before("realloc");
+		f = f ? f : realloc;
+		WRITE_ONCE(found, f);
+	}
+	return f(p, size);
+}
+
 __public void *reallocarray(void *p, size_t n, size_t size)
 {
 	size_t bytes;
 
 	if (unlikely(__builtin_mul_overflow(n, size, &bytes)))
 		return overflow();
-	return realloc(p, bytes);
+	return realloc_by_name(p, bytes);
 }
 
 __public void cfree(void *p)

@@ -27,7 +27,7 @@ suite=${HARD_SUITE:-hard}
 cases=${HARD_CASES:-"contract align errno_free calloc_zero realloc_seq usable info
 	stress crossfree threads tsd arenas forkstorm forkheap exit_race signals sigalloc
 	foreign_sbrk ulimit exhaust charge mappings core no_files refused nopie ctor ifunc late plugin
-	self_dlopen deepbind spawn clone vfork_alloc own_kmalloc cxx badptr"}
+	self_dlopen deepbind spawn clone vfork_alloc own_kmalloc own_malloc cxx badptr"}
 
 # What plain libc cannot be asked for, and why.
 stele_only() {
