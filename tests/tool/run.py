@@ -205,6 +205,21 @@ same((text, p.returncode), ("got the signal\n", 6), "Ctrl-C is the program's to 
 same(leaks(out), LOST, "and the report is made")
 
 
+def job_runs(shell, fd):
+    """Has a job of the shell the terminal, and does none of its processes stand still?"""
+    if os.tcgetpgrp(fd) == shell:
+        return False
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stat:
+                state, _, _, session = stat.read().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if state == "T" and int(session) == shell:
+            return False
+    return True
+
+
 def on_terminal(keys):
     """A shell with job control on a terminal of its own; what it printed."""
     pid, fd = pty.fork()
@@ -228,8 +243,10 @@ def on_terminal(keys):
 
     done_keys = 0
     for wait, key in keys:
-        if key == "\x1a" or key == "\x03":
-            time.sleep(0.5)  # the shell names the job before it is in the foreground
+        # The shell names the job before it has put it in the foreground and continued it.
+        end = time.monotonic() + 20
+        while key in ("\x1a", "\x03") and not job_runs(pid, fd) and time.monotonic() < end:
+            time.sleep(0.02)
         if not (until(key) if wait else os.write(fd, key.encode())):
             break
         done_keys += 1
