@@ -19,6 +19,11 @@
 #define MAP_HUGE_SHIFT		26
 #endif
 #define ADVISE_GUARD		102	/* MADV_GUARD_INSTALL, Linux 6.13 */
+#define ADVISE_COLD		20	/* MADV_COLD, Linux 5.4 */
+#define REMAP_KEEP		4	/* MREMAP_DONTUNMAP, Linux 5.7 */
+#ifndef MREMAP_FIXED
+#define MREMAP_FIXED		2
+#endif
 
 #define MAP_OWN		(MAP_PRIVATE | MAP_ANONYMOUS)
 #define READ_WRITE	(PROT_READ | PROT_WRITE)
@@ -150,6 +155,72 @@ int os_seal(void *addr, size_t len)
 int os_seal_any(void *addr, size_t len)
 {
 	return fixed(addr, len, PROT_NONE, MAP_OWN | MAP_NORESERVE, -1, 0);
+}
+
+/*
+ * By way of a place that the kernel chooses. If @from is more than one mapping, or the
+ * kernel cannot do it, that fails with nothing changed; the second step, of one whole
+ * mapping, can fail only for want of the kernel's own memory. Straight to @to, that
+ * would be unmapped when it is found out that @from does not do.
+ */
+static long move_away(void *from, size_t len)
+{
+	return raw_syscall6(SYS_mremap, (long)from, (long)len, (long)len,
+			    MREMAP_MAYMOVE | REMAP_KEEP, 0, 0);
+}
+
+/* Memory that is locked would not be so any more, and this advice is refused for it. */
+static bool is_locked(void *addr)
+{
+	return raw_syscall(SYS_madvise, addr, os_page_size(), ADVISE_COLD, 0) != 0;
+}
+
+int os_move(void *from, void *to, size_t len)
+{
+	long via, ret;
+
+	if (is_locked(from))
+		return -EINVAL;
+	via = move_away(from, len);
+	if (failed(via))
+		return (int)via;
+	ret = raw_syscall6(SYS_mremap, via, (long)len, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   (long)to, 0);
+	if (!failed(ret))
+		return 0;
+	os_unmap((void *)via, len);
+	/* Whether it is mapped, and still by us, cannot be told otherwise. */
+	return map_at((uintptr_t)to, len) ? (int)ret : OS_LOST;
+}
+
+/* Emulators know the call, but not all of them the flag: two pages tell. */
+static bool try_move(void)
+{
+	size_t page = os_page_size();
+	void *addr;
+	bool done = false;
+	long via;
+
+	if (os_under_valgrind() || os_map(page, &addr))
+		return false;
+	*(volatile char *)addr = 1;
+	via = move_away(addr, page);
+	if (!failed(via)) {
+		done = os_readable(addr) && !*(volatile char *)addr && *(volatile char *)via == 1;
+		os_unmap((void *)via, page);
+	}
+	if (failed(via) || done)
+		os_unmap(addr, page);
+	return done;
+}
+
+bool os_can_move(void)
+{
+	static int can;		/* 0: not asked yet, then 1 or -1 */
+
+	if (unlikely(!READ_ONCE(can)))
+		WRITE_ONCE(can, try_move() ? 1 : -1);
+	return READ_ONCE(can) > 0;
 }
 
 int os_want_huge(void *addr, size_t len)

@@ -33,6 +33,16 @@ int os_open_file(void *addr, size_t len, int fd, off_t offset, bool writable);
  */
 int os_seal(void *addr, size_t len);
 int os_seal_any(void *addr, size_t len);
+/*
+ * Move the memory of @from, whole system pages, to @to, whose own goes back: both stay
+ * mapped, and @from reads as zero. -errno: nothing was moved (the memory is locked, or
+ * the program has split the mapping); but what was in either may be zero now.
+ * OS_LOST: and what lay at @to is not mapped any more.
+ */
+int os_move(void *from, void *to, size_t len);
+#define OS_LOST	1
+/* Does the system know how to? Asked once. */
+bool os_can_move(void);
 /* Ask for transparent huge pages. */
 int os_want_huge(void *addr, size_t len);
 /* Bring in and lock; a child of fork() does not get it. */

@@ -55,6 +55,7 @@ struct section {
 	uint64_t touched[SECTION_WORDS];	/* page may hold other than zeros */
 	uint64_t present[SECTION_WORDS];	/* page belongs to the zone */
 	uint64_t held;				/* regions that must not be huge; see thp.h */
+	uint64_t moved;				/* regions of moved memory; see migrate.h */
 };
 
 struct window {

@@ -103,6 +103,20 @@ __far void thp_before_purge(struct section *s, pfn_t pfn, size_t npages)
 	}
 }
 
+void thp_note_moved(struct section *s, size_t r, const struct section *from, size_t from_r)
+{
+	bool held = from->held & BITS_MASK(from_r);
+
+	if (held == !!(s->held & BITS_MASK(r)))
+		return;
+	if (!held) {
+		release_region(s, r);
+		return;
+	}
+	s->zone->held_runs += more_runs(s->held, r);
+	s->held |= BITS_MASK(r);
+}
+
 void thp_forget(struct section *s, size_t page, size_t end)
 {
 	for (size_t r = page / HUGE_PAGES; s->held && r * HUGE_PAGES < end; r++) {

@@ -35,6 +35,8 @@ void thp_advise(void *addr, size_t len);
  * with zone_lock held, and the pages out of the buddy.
  */
 void thp_before_purge(struct section *s, pfn_t pfn, size_t npages);
+/* Region @r of @s has become the mapping that region @from_r of @from is, of the same zone. */
+void thp_note_moved(struct section *s, size_t r, const struct section *from, size_t from_r);
 /* These pages leave the zone, and with them what the system was told. */
 void thp_forget(struct section *s, size_t page, size_t end);
 

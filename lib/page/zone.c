@@ -13,6 +13,7 @@
 #include "os/bug.h"
 #include "os/os.h"
 #include "page/limit.h"
+#include "page/migrate.h"
 #include "page/reserve.h"
 #include "page/thp.h"
 #include "page/zone.h"
@@ -224,6 +225,7 @@ __far void zone_drop_present(pfn_t start, pfn_t end)
 			 -bits_clear_range(s->present, p - s->base, stop - s->base));
 		bits_clear_range(s->touched, p - s->base, stop - s->base);
 		thp_forget(s, p - s->base, stop - s->base);
+		migrate_forget(s, p - s->base, stop - s->base);
 		p = stop;
 	}
 }

@@ -109,14 +109,14 @@ bool kmalloc_is_small(size_t size)
 	return is_small(size);
 }
 
-static void *alloc_large(size_t size, size_t align, bool zero)
+static void *alloc_large(size_t size, size_t align, bool zero, unsigned how)
 {
 	void *p;
 
 	size = MAX(size, (size_t)1);
-	p = large_alloc(size, align, zero, ALLOC_NORMAL);
+	p = large_alloc(size, align, zero, how);
 	for (unsigned round = 0; unlikely(!p) && direct_reclaim(size, round); round++)
-		p = large_alloc(size, align, zero, ALLOC_NORMAL);
+		p = large_alloc(size, align, zero, how);
 	return likely(p) ? p : no_memory(size);
 }
 
@@ -158,7 +158,7 @@ __far void *kmalloc_in(struct kmem_cache *c)
 	return likely(p) ? perturbed(p) : NULL;
 }
 
-void *kmalloc(size_t size)
+static inline void *alloc(size_t size, unsigned how)
 {
 	void *p;
 
@@ -166,8 +166,13 @@ void *kmalloc(size_t size)
 		return failed();
 	if (likely(is_small(size)))
 		return perturbed(class_alloc(size_class(size)));
-	p = alloc_large(size, PAGE_SIZE, false);
+	p = alloc_large(size, PAGE_SIZE, false, how);
 	return likely(p) ? perturbed(p) : NULL;
+}
+
+void *kmalloc(size_t size)
+{
+	return alloc(size, ALLOC_NORMAL);
 }
 
 void *kzalloc(size_t size)
@@ -180,7 +185,7 @@ void *kzalloc(size_t size)
 		p = class_alloc(size_class(size));
 		return likely(p) ? memset(p, 0, size) : NULL;
 	}
-	return alloc_large(size, PAGE_SIZE, true);
+	return alloc_large(size, PAGE_SIZE, true, ALLOC_NORMAL);
 }
 
 void *kmalloc_aligned(size_t size, size_t align)
@@ -191,7 +196,7 @@ void *kmalloc_aligned(size_t size, size_t align)
 		return failed();
 	if (is_small(MAX(size, align)) && align <= PAGE_SIZE)
 		return perturbed(class_alloc(size_class_aligned(size, align)));
-	p = alloc_large(size, align, false);
+	p = alloc_large(size, align, false, ALLOC_NORMAL);
 	return likely(p) ? perturbed(p) : NULL;
 }
 
@@ -363,7 +368,7 @@ static bool stays(size_t size, size_t have)
 
 static void *move(void *p, size_t size, size_t have)
 {
-	void *q = kmalloc(size);
+	void *q = alloc(size, ALLOC_NORMAL | ALLOC_MOVES);
 
 	if (!q)
 		return NULL;

@@ -6,6 +6,10 @@
  * whole pages of a zone, exactly as many as needed. When the system gives no
  * mapping the zone is asked too, and the other way round.
  *
+ * Blocks that are larger than the dynamic threshold ever becomes, and that could lie
+ * free as a whole afterwards, come from a zone too where a good part of their pages lies
+ * free in memory: as a mapping, all of them would be faulted in.
+ *
  * The first page's state decides who may free: it goes from PG_LARGE to PG_NONE
  * by one compare-and-swap, so of two racing frees one is told.
  */
@@ -13,10 +17,15 @@
 
 #include "base/bits.h"
 #include "os/bug.h"
+#include "os/os.h"
+#include "page/migrate.h"
 #include "page/section.h"
+#include "page/thp.h"
 #include "page/vmalloc.h"
 #include "slab/badptr.h"
 #include "tune/tune.h"
+
+#define IN_MEMORY_PART	4	/* one page in so many, to take a zone */
 
 static size_t live_pages, live_blocks;	/* atomic */
 
@@ -24,6 +33,14 @@ void large_count(long pages, long blocks)
 {
 	__atomic_add_fetch(&live_pages, (size_t)pages, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&live_blocks, (size_t)blocks, __ATOMIC_RELAXED);
+}
+
+/* Part of a run has gone: what is left of it stays where it is, in nobody's hands. */
+static __cold_path void abandon(void *p, struct page *page, size_t npages)
+{
+	page_set_class(p, 1, CLASS_NONE);
+	page->state = PG_META;
+	os_purge(p, npages << PAGE_SHIFT);
 }
 
 static void *run_alloc(size_t size, size_t align, bool zero, unsigned how)
@@ -35,16 +52,28 @@ static void *run_alloc(size_t size, size_t align, bool zero, unsigned how)
 	if (!p)
 		return NULL;
 	page->zeroed = zero;
-	if (zero)
+	if (zero) {
 		page_zero(p, npages);
+	} else if (npages >= HUGE_PAGES && how & ALLOC_GROW && !migrate_in(p, npages)) {
+		abandon(p, page, npages);
+		return NULL;
+	}
 	large_count((long)npages, 1);
 	return p;
+}
+
+/* Has a zone what a mapping would have to fault in? See above. */
+static bool is_in_memory(size_t size, bool zero, unsigned how)
+{
+	return size > TUNE_DYNAMIC_MAX && !zero && !(how & ALLOC_MOVES) &&
+	       size <= READ_ONCE(tune.watermark) && migrate_has(bytes_pages(size) / IN_MEMORY_PART);
 }
 
 void *large_alloc(size_t size, size_t align, bool zero, unsigned how)
 {
 	bool may_map = how & ALLOC_GROW && vmalloc_allowed();
-	bool mapped = size >= READ_ONCE(tune.mmap_threshold) && may_map;
+	bool mapped = size >= READ_ONCE(tune.mmap_threshold) && may_map &&
+		      !is_in_memory(size, zero, how);
 	void *p = NULL;
 
 	if (unlikely(size > PTRDIFF_MAX - PAGE_SIZE || align > PTRDIFF_MAX))

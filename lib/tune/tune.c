@@ -4,8 +4,6 @@
 #include "base/fmt.h"
 #include "os/bug.h"
 
-#define DYNAMIC_MAX	(32u << 20)	/* largest freed block that moves the threshold */
-
 struct tune_values tune = {
 #define TUNE(field, type, def, ...) .field = (def),
 #include "tune/tune.def"
@@ -283,7 +281,7 @@ __near bool tune_is_dynamic(void)
 
 __near void tune_note_unmap(size_t size)
 {
-	if (READ_ONCE(fixed) || size > DYNAMIC_MAX || size < READ_ONCE(tune.mmap_threshold))
+	if (READ_ONCE(fixed) || size > TUNE_DYNAMIC_MAX || size < READ_ONCE(tune.mmap_threshold))
 		return;
 	/* One past, so that the next request of this size is served from a zone. */
 	WRITE_ONCE(tune.mmap_threshold, size + 1);

@@ -98,6 +98,7 @@ void tune_read_environment(char **envp);
  * environment sets any of trim_threshold, top_pad, mmap_threshold, mmap_max.
  */
 bool tune_is_dynamic(void);
+#define TUNE_DYNAMIC_MAX	(32u << 20)	/* largest freed mapping that they follow */
 /* A mapped block of @size bytes was freed. */
 void tune_note_unmap(size_t size);
 

@@ -18,7 +18,7 @@ lib=${STELE_LIB:-none}
 seconds=${MALLOPT_TIMEOUT:-600}
 emulator=${HARD_EMULATOR:-}
 all_cases="options environ conf_help badvalue secure trim top_pad mmap_threshold mmap_max mmap_none
-	realtime perturb trim_call survivors trim_pause exact info_xml demand_zero reclaim watermark
+	realtime perturb trim_call survivors trim_pause exact info_xml demand_zero reclaim migrate watermark
 	kswapd psi thp limit oom usable_exact"
 cases=${MALLOPT_CASES:-$all_cases}
 

@@ -37,6 +37,7 @@ enum fake_call {
 	FAKE_OPEN,
 	FAKE_SEAL,
 	FAKE_PIN,
+	FAKE_MOVE,
 	NR_FAKE_CALLS,
 };
 
@@ -55,6 +56,7 @@ struct fake {
 	ptrdiff_t rseq_area;		/* from the thread pointer; 0: none */
 	uintptr_t low_limit;		/* of os_map_low(), which takes any place; 0: none is low */
 	bool remap_moves;		/* mremap never grows in place */
+	bool can_move;			/* os_move() is to be had */
 	void (*before_sbrk)(intptr_t delta);	/* runs once, then is NULL */
 
 	/* Set by fake_boot(), to be read. */

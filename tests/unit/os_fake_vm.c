@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "os/os.h"
@@ -73,6 +74,28 @@ int os_seal(void *addr, size_t len)
 int os_seal_any(void *addr, size_t len)
 {
 	return protect(FAKE_SEAL, addr, len, PROT_NONE);
+}
+
+bool os_can_move(void)
+{
+	return fake.can_move;
+}
+
+/* fake_fail(FAKE_MOVE, ..., -OS_LOST) loses the target. */
+int os_move(void *from, void *to, size_t len)
+{
+	int err = fake_enter(FAKE_MOVE, to, len, false);
+
+	if (!fake_is_mapped(from) || !fake_is_mapped((char *)from + len - 1) ||
+	    !fake_is_mapped(to) || !fake_is_mapped((char *)to + len - 1)) {
+		fprintf(stderr, "os_fake_vm: %p or %p is not mapped\n", from, to);
+		abort();
+	}
+	if (err)
+		return err;
+	memcpy(to, from, len);
+	madvise(from, len, MADV_DONTNEED);
+	return 0;
 }
 
 int os_want_huge(void *addr __unused_arg, size_t len __unused_arg)
