@@ -193,7 +193,7 @@ static void trim_top(struct zone *z, pfn_t end)
 __near void reclaim_after_free(pfn_t pfn, size_t npages)
 {
 	struct zone *z = section_of(pfn)->zone;
-	size_t mark;
+	size_t mark, target;
 
 	if (z == &zones[ZONE_BRK] && pfn < z->end)
 		trim_top(z, pfn + npages);
@@ -201,13 +201,16 @@ __near void reclaim_after_free(pfn_t pfn, size_t npages)
 		return;
 	if (unlikely(z->free_touched > READ_ONCE(kswapd_mark)))
 		kswapd_wake();
-	mark = MAX(watermark(z->present - z->free), z->purge_floor);
+	mark = target = MAX(watermark(z->present - z->free), z->purge_floor);
 	if (likely(z->free_touched <= mark))
 		return;
 	/* Who frees no small blocks any more tells nothing new of them. */
 	WRITE_ONCE(not_live, not_live - not_live / 64);
+	/* Many small ones in one go; what is large is worth its calls, and wanted next. */
+	if (npages < PASS_PAGES)
+		target -= mark / 16;
 	/* Nothing to be had (locked memory, fragments): wait for twice as much. */
-	if (!purge_some(z, mark - mark / 16, smallest_order(), MAX(2 * npages, PASS_PAGES)))
+	if (!purge_some(z, target, smallest_order(), MAX(2 * npages, PASS_PAGES)))
 		z->purge_floor = 2 * z->free_touched;
 	else
 		z->purge_floor = 0;
