@@ -107,10 +107,10 @@ static int move_region(pfn_t from, pfn_t to)
 	err = os_move(pfn_addr(from), pfn_addr(to), HUGE_SIZE);
 	lock_acquire(&zone_lock);
 	if (err) {
-		refused++;
+		WRITE_ONCE(refused, refused + 1);
 	} else {
 		note_moved(from, to);
-		refused -= refused > 0;
+		WRITE_ONCE(refused, refused - (refused > 0));
 	}
 	buddy_free(from, HUGE_PAGES);
 	return err;
@@ -148,7 +148,7 @@ bool migrate_in(void *addr, size_t npages)
 		err = move_region(from, to);
 	}
 	if (err == OS_LOST)
-		refused = REFUSED_MAX;
+		WRITE_ONCE(refused, REFUSED_MAX);
 	lock_release(&zone_lock);
 	return err != OS_LOST;
 }
