@@ -32,6 +32,9 @@
 #define __far		__attribute__((section(".text.far")))
 #ifndef __initdata	/* the fuzzer has sections of its own, which it puts back */
 #define __initdata	__attribute__((section(".data")))
+/* The same without a value, behind them; of a large table, whose beginning all use, at the end. */
+#define __nearbss	__attribute__((section(".bss.near")))
+#define __nearbss_last	__attribute__((section(".bss.near_last")))
 #endif
 #define __unused_arg	__attribute__((unused))
 #define __weak_ref	__attribute__((weak))

@@ -48,7 +48,7 @@ static inline bool block_is_free(struct section *s, unsigned order, size_t i)
 
 static inline struct zone_group *group_of(const struct section *s)
 {
-	return &zone_groups[s->index / 64][s->zone->id];
+	return zone_group(s->zone, s->index / 64);
 }
 
 static void block_insert(struct section *s, unsigned order, size_t i)
@@ -140,7 +140,7 @@ static struct section *lowest_section(struct zone *z, unsigned order)
 	for (size_t t = 0; t < ARRAY_SIZE(z->avail_top[0]); t++) {
 		if (z->avail_top[order][t]) {
 			size_t w = t * 64 + bit_first(z->avail_top[order][t]);
-			const struct zone_group *g = &zone_groups[w][z->id];
+			const struct zone_group *g = zone_group(z, w);
 
 			return g->sections[bit_first(g->avail[order])];
 		}

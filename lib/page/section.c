@@ -12,18 +12,41 @@ typedef struct section *leaf_t[1 << LEAF_BITS];
 static_assert(LEAF_SHIFT == SECTION_SHIFT + LEAF_BITS - PAGE_SHIFT, "one leaf's reach");
 static_assert(sizeof(leaf_t) == LEAF_PAGES * PAGE_SIZE, "a leaf fills its pages");
 
-/* zone_lock to write, anybody reads. */
+/*
+ * Most processes have a few sections, whose root and leaves would be pages with one word
+ * each. Those that find a place of their own here are nowhere else. The pointer is stored
+ * before the number that lets a reader use it, and cleared after it.
+ */
+static struct {
+	size_t number;		/* of the section, counted from 1; 0: free */
+	struct section *section;
+} few[NR_FEW] __nearbss;
+
+/* zone_lock to write both, anybody reads. */
 static leaf_t *root[ROOT_ENTRIES];
+static bool root_used __nearbss;
 
 struct window window = { .closed = true };
-struct hit hit;
+struct hit hit __nearbss_last;
 struct lock hit_lock = LOCK_INIT(RANK_HIT);
+
+static inline size_t section_number(pfn_t pfn)
+{
+	return pfn / SECTION_PAGES + 1;
+}
 
 struct section *section_of(pfn_t pfn)
 {
-	size_t r = pfn >> ROOT_SHIFT;
+	size_t r = pfn >> ROOT_SHIFT, number = section_number(pfn), i = number % NR_FEW;
 
-	if (r >= ROOT_ENTRIES)
+	if (likely(load_acquire(&few[i].number) == number)) {	/* pairs with section_publish */
+		struct section *s = load_acquire(&few[i].section);
+
+		/* Of an address that is not ours, it may have become another's meanwhile. */
+		if (likely(READ_ONCE(few[i].number) == number))
+			return s;
+	}
+	if (!load_acquire(&root_used) || r >= ROOT_ENTRIES)
 		return NULL;
 
 	leaf_t *leaf = load_acquire(&root[r]);	/* pairs with section_set_leaf */
@@ -67,14 +90,17 @@ void near_memmap_drop(pfn_t sub)
 		WRITE_ONCE(*word, 0);
 }
 
-bool section_leaf_missing(pfn_t pfn)
+bool section_leaf_missing(pfn_t pfn, size_t behind_first)
 {
+	if (!few[section_number(pfn) % NR_FEW].number && behind_first < NR_FEW * SECTION_PAGES)
+		return false;
 	return pfn >> ROOT_SHIFT < ROOT_ENTRIES && !root[pfn >> ROOT_SHIFT];
 }
 
 void section_set_leaf(pfn_t pfn, void *pages)
 {
 	store_release(&root[pfn >> ROOT_SHIFT], (leaf_t *)pages);
+	store_release(&root_used, true);
 }
 
 static struct section **leaf_slot(pfn_t pfn)
@@ -84,14 +110,28 @@ static struct section **leaf_slot(pfn_t pfn)
 
 void section_publish(struct section *s)
 {
-	store_release(leaf_slot(s->base), s);
+	size_t number = section_number(s->base), i = number % NR_FEW;
+
+	if (few[i].number) {
+		store_release(leaf_slot(s->base), s);
+	} else {
+		store_release(&few[i].section, s);
+		store_release(&few[i].number, number);
+	}
 }
 
 void section_unpublish(struct section *s)
 {
-	for (size_t i = 0; i < NR_SUBS; i++)
-		near_memmap_drop(s->base / SUB_PAGES + i);
-	store_release(leaf_slot(s->base), NULL);
+	size_t number = section_number(s->base), i = number % NR_FEW;
+
+	for (size_t sub = 0; sub < NR_SUBS; sub++)
+		near_memmap_drop(s->base / SUB_PAGES + sub);
+	if (few[i].number == number) {
+		store_release(&few[i].number, 0);
+		store_release(&few[i].section, NULL);
+	} else {
+		store_release(leaf_slot(s->base), NULL);
+	}
 }
 
 void window_close(bool closed)

@@ -8,7 +8,7 @@
  *
  *	address  |47 ......... 37|36 ....... 27|26 ... 22|21 .. 12|11 .. 0|
  *	          root[]           leaf[]        memmap[]  page     offset
- *	                           -> struct section
+ *	          few[]            -> struct section
  *
  * Nothing is reserved up front: sections, leaves and memmaps are carved out of
  * the zone that they describe when it grows (see zone.c).
@@ -118,9 +118,13 @@ static inline size_t section_part(pfn_t pfn, size_t npages, struct section **s, 
 	return MIN(npages, SECTION_PAGES - *page);
 }
 
-/* Pages for tables that section_add() would need on top of the section. */
+/*
+ * Pages for tables that section_add() would need on top of the section. NR_FEW sections in
+ * a row may be added together and not stand in each other's way; others need a leaf.
+ */
+#define NR_FEW		32
 #define LEAF_SHIFT	(SECTION_SHIFT + 10 - PAGE_SHIFT)
-bool section_leaf_missing(pfn_t pfn);
+bool section_leaf_missing(pfn_t pfn, size_t behind_first);
 #define LEAF_PAGES	2
 void section_set_leaf(pfn_t pfn, void *pages);
 void section_publish(struct section *s);

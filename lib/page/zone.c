@@ -30,7 +30,7 @@ struct zone zones[NR_ZONES] __initdata = {
 	[ZONE_MMAP] = { .id = ZONE_MMAP },
 	[ZONE_DMA32] = { .id = ZONE_DMA32 },
 };
-struct zone_group zone_groups[MAX_SECTIONS / 64][NR_ZONES];
+struct zone_group brk_group __nearbss, zone_groups[MAX_SECTIONS / 64][NR_ZONES];
 struct lock zone_lock = LOCK_INIT(RANK_ZONE);
 
 const char *zone_name(const struct zone *z)
@@ -72,9 +72,9 @@ static unsigned subs_missing(struct section *s, pfn_t sec, pfn_t start, pfn_t en
 size_t zone_carve_pages(struct zone *z, pfn_t start, pfn_t end)
 {
 	size_t pages = 0;
-	pfn_t leaf = ~(pfn_t)0;
+	pfn_t leaf = ~(pfn_t)0, first = ALIGN_DOWN(start, SECTION_PAGES);
 
-	for (pfn_t sec = ALIGN_DOWN(start, SECTION_PAGES); sec < end; sec += SECTION_PAGES) {
+	for (pfn_t sec = first; sec < end; sec += SECTION_PAGES) {
 		struct section *s = section_of(sec);
 
 		if (!s) {
@@ -82,7 +82,7 @@ size_t zone_carve_pages(struct zone *z, pfn_t start, pfn_t end)
 			if (!is_windowed(z))
 				pages += CLASSMAP_PAGES;
 			/* Two sections may share a leaf: count it once. */
-			if (section_leaf_missing(sec) && sec >> LEAF_SHIFT != leaf) {
+			if (section_leaf_missing(sec, sec - first) && sec >> LEAF_SHIFT != leaf) {
 				pages += LEAF_PAGES;
 				leaf = sec >> LEAF_SHIFT;
 			}
@@ -134,7 +134,7 @@ static struct section *section_add(struct zone *z, struct bump *b, pfn_t base, b
 	/* Its bits are read before they are written: written first, a page faults once. */
 	for (size_t i = 0; i < SECTION_STRUCT_PAGES; i++)
 		WRITE_ONCE(((char *)s)[i * PAGE_SIZE], 0);
-	if (section_leaf_missing(base)) {
+	if (section_leaf_missing(base, 0)) {
 		section_set_leaf(base, bump_take(b, LEAF_PAGES));
 		*pinned = true;
 	}
@@ -179,8 +179,10 @@ void zone_describe(struct zone *z, pfn_t carve, size_t carve_pages, pfn_t start,
 	/* What the estimate had too much stays with the carve. */
 	debug_check(b.next <= carve + carve_pages);
 
-	struct section *s = section_of(carve);
-	struct page *page = &s->memmap[(carve - s->base) / SUB_PAGES][carve % SUB_PAGES];
+	/* Next to the descriptors of what is allocated first. */
+	pfn_t last = carve + carve_pages - 1;
+	struct section *s = section_of(last);
+	struct page *page = &s->memmap[(last - s->base) / SUB_PAGES][last % SUB_PAGES];
 	struct carve *c = (struct carve *)page->words;
 
 	page->state = PG_META;

@@ -14,7 +14,7 @@
  *
  * Layout of a growth that needs new tables ("memmap on memory"):
  *
- *	|-- carve: header, sections, memmaps, maps --|-- pages for the buddy --|
+ *	|-- carve: sections, memmaps, maps, header --|-- pages for the buddy --|
  *
  * Carves of the break zone form a stack by address. What a carve describes
  * lies at or above it, so trimming the break may drop it together with all
@@ -28,7 +28,7 @@
 
 #define MAX_SECTIONS	8192	/* 1 TiB per zone */
 
-/* Kept in the descriptor of the carve's first page. */
+/* Kept in the descriptor of the carve's last page. */
 struct carve {
 	struct carve *below;	/* NULL: the first */
 	pfn_t start, end;
@@ -67,19 +67,24 @@ enum zone_id { ZONE_BRK, ZONE_MMAP, ZONE_DMA32, NR_ZONES };
 extern struct zone zones[NR_ZONES];
 
 /*
- * Sections of a zone, 64 at a time, and which of them have a free block of an order. Those
- * that a small process needs lie together, whatever its zones: one page.
+ * Sections of a zone, 64 at a time, and which of them have a free block of an order. The
+ * first of the break zone, which is all that most need, lies with what every process writes.
  */
 struct zone_group {
 	uint64_t avail[NR_ORDERS];
 	struct section *sections[64];	/* ZONE_BRK: by address */
 };
 
-extern struct zone_group zone_groups[MAX_SECTIONS / 64][NR_ZONES];
+extern struct zone_group brk_group, zone_groups[MAX_SECTIONS / 64][NR_ZONES];
+
+static inline struct zone_group *zone_group(const struct zone *z, size_t i)
+{
+	return i || z->id != ZONE_BRK ? &zone_groups[i][z->id] : &brk_group;
+}
 
 static inline struct section **zone_section(const struct zone *z, size_t i)
 {
-	return &zone_groups[i / 64][z->id].sections[i % 64];
+	return &zone_group(z, i / 64)->sections[i % 64];
 }
 
 extern struct lock zone_lock;

@@ -267,7 +267,7 @@ __far size_t zone_brk_trim(struct zone *z, size_t pad)
 
 		if (z->top_carve->end == pos) {
 			from = z->top_carve->start;
-			page_of(from)->state = PG_NONE;
+			page_of(pos - 1)->state = PG_NONE;
 		} else {
 			from -= MIN(buddy_run_below(pos), pos - new_end);
 			if (!buddy_take(from, pos - from))

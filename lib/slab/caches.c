@@ -2,7 +2,7 @@
 /*
  * The table of caches: what each class of objects looks like.
  *
- *	class   1 .. 40     kmalloc's sizes, there from the start
+ *	class   1 .. 40     kmalloc's sizes, opened by the first request, for good
  *	       41 .. 104    further caches with sheaves
  *	      105 .. 254    further caches without
  *
@@ -79,6 +79,11 @@ static unsigned slab_order(size_t size)
 	return most;
 }
 
+static size_t sheaf_most(size_t size)
+{
+	return CLAMP(limit_for(size)->sheaf / size, 2u, SHEAF_MAX);
+}
+
 /* All but the name and the size, which opens it. */
 static void cache_set(struct kmem_cache *c, size_t size, size_t sheaf_slots)
 {
@@ -91,8 +96,7 @@ static void cache_set(struct kmem_cache *c, size_t size, size_t sheaf_slots)
 	c->magic = (uint32_t)(((1ull << 32) + size - 1) / size);
 	c->bucket_magic = (NR_BUCKETS << 16) / c->objects;
 	c->batch = (uint16_t)CLAMP(BATCH_BYTES / size, 2u, BATCH_MAX);
-	c->sheaf_max = (uint16_t)MIN(CLAMP(limit_for(size)->sheaf / size, 2u, SHEAF_MAX),
-				     sheaf_slots);
+	c->sheaf_max = (uint16_t)MIN(sheaf_most(size), sheaf_slots);
 	/* Once only: a walker may still hold those of a cache that was closed. */
 	if (!c->list_lock.rank) {
 		c->list_lock = (struct lock)LOCK_INIT(RANK_CACHE);
@@ -105,16 +109,32 @@ static void cache_set(struct kmem_cache *c, size_t size, size_t sheaf_slots)
 	list_init(&c->empty);
 }
 
+static bool kmalloc_tracked __nearbss;
+
 void slab_init(void)
 {
-	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++) {
-		struct kmem_cache *c = &kmem_caches[class];
+	kmalloc_tracked = track_on;
+}
 
-		cache_set(c, class_size(class), SHEAF_MAX);
-		c->size = (uint32_t)class_size(class);
-		c->tracked = track_on;
-		fmt_print(c->name, sizeof(c->name), "kmalloc-%u", c->size);
+size_t kmalloc_sheaf_most(unsigned class)
+{
+	return sheaf_most(class_size(class));
+}
+
+bool kmalloc_cache_open(struct kmem_cache *c, bool wait)
+{
+	size_t size = class_size((unsigned)(c - kmem_caches));
+
+	if (!lock_enter(&caches_lock, wait))
+		return false;
+	if (!c->size) {
+		cache_set(c, size, SHEAF_MAX);
+		c->tracked = kmalloc_tracked;
+		fmt_print(c->name, sizeof(c->name), "kmalloc-%u", (unsigned)size);
+		store_release(&c->size, (uint32_t)size);
 	}
+	lock_release(&caches_lock);
+	return true;
 }
 
 struct kmem_cache *cache_next(struct kmem_cache *c)

@@ -18,7 +18,7 @@
 #include "slab/kmalloc.h"
 #include "slab/slab.h"
 
-void *deferred_head;
+void *deferred_head __nearbss;
 static uint32_t drainers;	/* threads that have blocks in hand; atomic */
 
 static void **link_of(void *p)

@@ -70,6 +70,8 @@ __noinline void *class_refill(unsigned class, unsigned how)
 	void *batch[BATCH_LIMIT], **objs = batch, *obj;
 	size_t want, n, kept;
 
+	if (!cache_is_open(c, how & ALLOC_WAIT))
+		return NULL;
 	if (!(how & ALLOC_WAIT))
 		return refill_quiet(c, how);
 	if (unlikely(deferred_any()))

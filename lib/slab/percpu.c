@@ -17,7 +17,7 @@
  *    go to the barn. Then put the regions back.
  *
  *	hit.region[n]	what sequences see; regions_lock to write
- *	regions.owned[n] the region of n; set once, under regions_lock
+ *	stopped[n]	the region of n, from the first stop on; ditto
  *
  * Locking: regions_lock for the tables. Lock order: see os/lock.h.
  */
@@ -37,11 +37,9 @@
 
 #define TRIES		3	/* of an aborted sequence */
 
-/* Next to each other: one page, where there are few CPUs. */
-static struct {
-	struct region empty;
-	struct region *owned[MAX_CPU_IDS];
-} regions __cacheline;
+static struct region empty __cacheline;
+static struct region *stopped[MAX_CPU_IDS];
+static bool all_stopped __initdata, ever_stopped __initdata;
 
 static unsigned nr_numbers __initdata;	/* entries of both tables in use */
 
@@ -92,7 +90,7 @@ void percpu_init(void)
 	if (by_rseq) {
 		nr_numbers = os_cpu_ids();
 		for (unsigned i = 0; i < nr_numbers; i++)
-			hit.region[i] = &regions.empty;
+			hit.region[i] = &empty;
 		/* What the hit paths find must be there for all who see them open. */
 		if (!os_single_threaded())
 			os_fence(-1);
@@ -154,22 +152,29 @@ static __cold_path bool join(void)
 	return own_area && number_hint() == -1 && os_rseq_join();
 }
 
+/* The region of a number, whether it is stopped or not; NULL: none yet. */
+static struct region *region_of(unsigned n)
+{
+	struct region *r = load_acquire(&hit.region[n]);	/* pairs with stop_all, start_all */
+
+	if (r != &empty)
+		return r;
+	return READ_ONCE(ever_stopped) ? READ_ONCE(stopped[n]) : NULL;
+}
+
 /* A number that has missed has no region yet: give it one. */
 static __noinline bool open_region(long n)
 {
-	bool opened = false;
+	struct region *r = NULL;
 
 	lock_acquire(&regions_lock);
-	if (!regions.owned[n]) {
-		regions.owned[n] = region_create();
-		if (regions.owned[n]) {
-			/* Whoever sees the pointer must see what it points to. */
-			store_release(&hit.region[n], regions.owned[n]);
-			opened = true;
-		}
-	}
+	if (!region_of((unsigned)n))
+		r = region_create();
+	/* Whoever sees the pointer must see what it points to. */
+	if (r)
+		store_release(&hit.region[n], r);
 	lock_release(&regions_lock);
-	return opened;
+	return r;
 }
 
 void percpu_open_all(void)
@@ -282,8 +287,9 @@ bool percpu_grow(unsigned class)
 	if (n < 0)
 		return slot_grow(class);
 	r = READ_ONCE(hit.region[n]);
-	if (r == &regions.empty)
-		return !READ_ONCE(regions.owned[n]) && open_region(n);
+	/* Who has stopped it holds the lock, and may be who was interrupted. */
+	if (r == &empty)
+		return !READ_ONCE(all_stopped) && open_region(n);
 	begin = READ_ONCE(r->sheaf[class].begin);
 	/* It has begun there, or who moved it was interrupted between the two steps. */
 	if (READ_ONCE(r->end[class]) < begin)
@@ -304,8 +310,14 @@ static bool stop_all(void)
 {
 	int err;
 
-	for (unsigned i = 0; i < nr_numbers; i++)
-		store_release(&hit.region[i], &regions.empty);
+	WRITE_ONCE(ever_stopped, true);
+	WRITE_ONCE(all_stopped, true);
+	for (unsigned i = 0; i < nr_numbers; i++) {
+		if (hit.region[i] == &empty)
+			continue;
+		WRITE_ONCE(stopped[i], hit.region[i]);
+		store_release(&hit.region[i], &empty);
+	}
 	err = os_fence(-1);
 	/* A fork child may have lost the announcement. */
 	if (err && !os_fence_init())
@@ -316,9 +328,10 @@ static bool stop_all(void)
 static void start_all(void)
 {
 	for (unsigned i = 0; i < nr_numbers; i++) {
-		if (regions.owned[i])
-			store_release(&hit.region[i], regions.owned[i]);
+		if (stopped[i])
+			store_release(&hit.region[i], stopped[i]);
 	}
+	WRITE_ONCE(all_stopped, false);
 }
 
 /* The region is stopped. */
@@ -343,8 +356,8 @@ __far void percpu_open_class(unsigned class)
 	slot_open_class(class);
 	lock_acquire(&regions_lock);
 	for (unsigned i = 0; i < nr_numbers; i++) {
-		if (regions.owned[i])
-			region_begin_class(regions.owned[i], class);
+		if (region_of(i))
+			region_begin_class(region_of(i), class);
 	}
 	lock_release(&regions_lock);
 }
@@ -358,9 +371,9 @@ __far void percpu_close_class(unsigned class)
 	/* What cannot be stopped keeps its objects, and with them the cache. */
 	if (stop_all()) {
 		for (unsigned i = 0; i < nr_numbers; i++) {
-			if (regions.owned[i]) {
-				drain_sheaf(regions.owned[i], &kmem_caches[class]);
-				region_close_class(regions.owned[i], class);
+			if (region_of(i)) {
+				drain_sheaf(region_of(i), &kmem_caches[class]);
+				region_close_class(region_of(i), class);
 			}
 		}
 	}
@@ -376,8 +389,8 @@ __far void percpu_drain(void)
 	lock_acquire(&regions_lock);
 	if (stop_all()) {
 		for (unsigned i = 0; i < nr_numbers; i++) {
-			if (regions.owned[i])
-				drain_region(regions.owned[i]);
+			if (region_of(i))
+				drain_region(region_of(i));
 		}
 	}
 	start_all();
@@ -389,7 +402,7 @@ size_t percpu_count(unsigned class)
 	size_t n = slot_count(class);
 
 	for (unsigned i = 0; i < nr_numbers; i++) {
-		struct region *r = READ_ONCE(regions.owned[i]);
+		struct region *r = region_of(i);
 
 		if (r)
 			n += (READ_ONCE(r->sheaf[class].top) -
@@ -404,7 +417,7 @@ struct percpu_stats percpu_stats(void)
 
 	slot_stats(&st);
 	for (unsigned i = 0; i < nr_numbers; i++)
-		st.regions += READ_ONCE(regions.owned[i]) != NULL;
+		st.regions += region_of(i) != NULL;
 	return st;
 }
 
@@ -441,7 +454,7 @@ void percpu_fork_done(bool child)
 {
 	/* What could not be stopped cannot be trusted in the copy: leave it. */
 	if (child && by_rseq && !stopped_for_fork)
-		memset(regions.owned, 0, nr_numbers * sizeof(regions.owned[0]));
+		memset(stopped, 0, nr_numbers * sizeof(stopped[0]));
 	start_all();
 	lock_after_fork(&regions_lock, child);
 	slot_fork_done();

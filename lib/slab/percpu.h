@@ -139,9 +139,11 @@ void region_open_class(struct region *r, unsigned class);
  */
 bool region_begin_class(struct region *r, unsigned class);
 void region_close_class(struct region *r, unsigned class);
+/* Bytes that a sheaf of the class may grow to; of kmalloc's as they lie in the layout. */
 static inline uint32_t sheaf_limit(unsigned class)
 {
-	return kmem_caches[class].sheaf_max * (uint32_t)sizeof(void *);
+	return class <= NR_SIZE_CLASSES ? sheaf_full[class + 1] - sheaf_full[class] :
+					  kmem_caches[class].sheaf_max * (uint32_t)sizeof(void *);
 }
 /* Where a sheaf of @cap bytes lies; what a place that it has just moved to holds. */
 static inline uint32_t sheaf_place(unsigned class, uint32_t cap)

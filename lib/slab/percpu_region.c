@@ -21,22 +21,28 @@ static uint32_t region_bytes __initdata;
 #define GROW_BYTES	512u
 #define GROW_MOST	64u
 
+/* What sheaf_limit() will be, once the cache has opened. */
+static uint32_t most_bytes(unsigned class)
+{
+	return (uint32_t)(kmalloc_sheaf_most(class) * sizeof(void *));
+}
+
 void region_set_layout(void)
 {
 	uint32_t off = sizeof(struct region);
 
 	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
 		sheaf_places[c].small = off;
-		off += MIN(SMALL_BYTES, sheaf_limit(c));
+		off += MIN(SMALL_BYTES, most_bytes(c));
 	}
 	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
 		sheaf_places[c].medium = sheaf_places[c].full = off;
-		off += MIN(MEDIUM_BYTES, sheaf_limit(c));
+		off += MIN(MEDIUM_BYTES, most_bytes(c));
 	}
 	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
-		if (sheaf_limit(c) > MEDIUM_BYTES) {
+		if (most_bytes(c) > MEDIUM_BYTES) {
 			sheaf_places[c].full = off;
-			off += sheaf_limit(c);
+			off += most_bytes(c);
 		}
 	}
 	for (unsigned c = NR_SIZE_CLASSES + 1; c <= NR_SHEAF_CLASSES; c++) {
@@ -54,7 +60,9 @@ struct region *region_create(void)
 		return NULL;
 	/* A fresh page is mapped once if it is written first, and twice if it is read. */
 	WRITE_ONCE(r->end[CLASS_NONE], 0);
-	for_each_cache(c)
+	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++)
+		region_open_class(r, c);
+	for (struct kmem_cache *c = &kmem_caches[NR_SIZE_CLASSES]; (c = cache_next(c));)
 		region_open_class(r, c->class);
 	return r;
 }

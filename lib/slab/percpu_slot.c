@@ -44,7 +44,7 @@ static const char never;
 static const char *single = &never;
 
 /* From the thread pointer to the number of its CPU, where libc has it registered; 0: nowhere. */
-static ptrdiff_t cpu_at;
+static ptrdiff_t cpu_at __nearbss;
 
 static __init void find_cpu_number(void)
 {

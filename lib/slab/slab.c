@@ -233,7 +233,7 @@ static size_t take_objects(struct kmem_cache *c, void **objs, size_t n, unsigned
 	bool wait = how & ALLOC_WAIT;
 	size_t got = 0;
 
-	if (!lock_enter(&c->list_lock, wait))
+	if (!cache_is_open(c, wait) || !lock_enter(&c->list_lock, wait))
 		return 0;
 	while (got < n) {
 		struct slab *s = best_slab(c);
@@ -465,6 +465,8 @@ __far struct slab *slab_isolate(struct kmem_cache *c, uint32_t round)
 {
 	struct slab *s = NULL;
 
+	if (!load_acquire(&c->size))
+		return NULL;
 	lock_acquire(&c->list_lock);
 	for (unsigned b = 0; b < NR_BUCKETS && !s; b++) {
 		if (list_empty(&c->partial[b]))

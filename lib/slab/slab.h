@@ -119,7 +119,7 @@ struct kmem_cache {
 
 	struct barn barn __cacheline;
 };
-/* Every process writes kmalloc's 40. */
+/* Every process writes some of kmalloc's 40. */
 static_assert(sizeof(struct kmem_cache) <= 6 * 64, "no page more than need be");
 
 /*
@@ -137,8 +137,19 @@ static_assert((PAGE_SIZE << SLAB_ORDER_MIN) / SIZE_STEP / 8 + sizeof(struct trac
 extern struct kmem_cache kmem_caches[NR_CLASSES];
 extern struct lock caches_lock;		/* to open and close further caches */
 
-/* kmalloc's caches. */
 void slab_init(void);
+
+/*
+ * kmalloc's caches are opened when an object is first wanted of them: each page of the table
+ * that nobody writes is a page less. False: who may not wait finds the table locked.
+ */
+bool kmalloc_cache_open(struct kmem_cache *c, bool wait);
+static inline bool cache_is_open(struct kmem_cache *c, bool wait)
+{
+	return likely(load_acquire(&c->size)) || kmalloc_cache_open(c, wait);
+}
+/* Objects that a sheaf of such a cache may hold, whether it is open or not. */
+size_t kmalloc_sheaf_most(unsigned class);
 
 /* The open cache behind @c, NULL: none. */
 struct kmem_cache *cache_next(struct kmem_cache *c);

@@ -21,8 +21,8 @@ const struct tunable tunables[NR_TUNABLES] = {
 
 static_assert(sizeof(tune) == NR_TUNABLES * sizeof(uint64_t), "one word per tunable");
 
-static uint8_t sources[NR_TUNABLES];
-static bool fixed;		/* the dynamics are off, once and for all */
+static uint8_t sources[NR_TUNABLES] __nearbss;
+static bool fixed __nearbss;	/* the dynamics are off, once and for all */
 
 static uint64_t *slot(enum tune_id id)
 {

@@ -24,12 +24,12 @@ adds()
 }
 
 echo "1..8"
-adds 10 faults 0 "page faults without a request"
+adds 9 faults 0 "page faults without a request"
 adds 9 calls 0 "system calls without a request"
 adds 16 memory 0 "KiB without a request"
-adds 45 faults 1 "page faults with one request"
+adds 26 faults 1 "page faults with one request"
 adds 11 calls 1 "system calls with one request"
-adds 112 memory 1 "KiB with one request"
+adds 72 memory 1 "KiB with one request"
 
 # Code that is not run is not mapped, however the file was written.
 cp -L "$STELE_LIB" "$work/libstele.so"

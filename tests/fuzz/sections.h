@@ -5,3 +5,5 @@
  */
 #pragma clang section bss = "core_bss" data = "core_data"
 #define __initdata
+#define __nearbss
+#define __nearbss_last

@@ -42,6 +42,9 @@ void unit_start(void)
 	tune_set(TUNE_ID_percpu, PERCPU_LOCKED, TUNE_DEFAULT);
 	slab_init();
 	percpu_init();
+	/* Tests look at caches before they use them. */
+	for (unsigned class = 1; class <= NR_SIZE_CLASSES; class++)
+		must(kmalloc_cache_open(&kmem_caches[class], true));
 }
 
 void unit_boot(void)

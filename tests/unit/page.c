@@ -423,6 +423,55 @@ START_TEST(boot_blocks)
 }
 END_TEST
 
+/* Four sections for one place among the few: the first has it, the others a leaf. */
+START_TEST(sections_in_each_others_way)
+{
+	static struct section sections[4];
+	static char leaf[LEAF_PAGES * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+	const pfn_t low = 0, step = NR_FEW * SECTION_PAGES;
+
+	for (size_t i = 0; i < 4; i++) {
+		struct section *s = &sections[i];
+
+		s->base = low + i * step;
+		must(!section_of(s->base));
+		/* Also where it is known beforehand that the place will be taken. */
+		must(section_leaf_missing(s->base, s->base - low) == (i == 1));
+		must(section_leaf_missing(s->base, 0) == (i == 1));
+		if (i == 1)
+			section_set_leaf(s->base, leaf);
+		section_publish(s);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		must(section_of(low + i * step) == &sections[i]);
+		must(section_of(low + i * step + SECTION_PAGES - 1) == &sections[i]);
+		must(!section_of(low + i * step + SECTION_PAGES));
+	}
+	section_unpublish(&sections[0]);
+	section_unpublish(&sections[2]);
+	must(!section_of(low));
+	must(section_of(low + step) == &sections[1]);
+	must(!section_of(low + 2 * step));
+	/* The place is free for any of them. */
+	section_publish(&sections[2]);
+	section_publish(&sections[0]);
+	for (size_t i = 0; i < 4; i++)
+		must(section_of(low + i * step) == &sections[i]);
+	for (size_t i = 0; i < 4; i++) {
+		section_unpublish(&sections[i]);
+		must(!section_of(low + i * step));
+	}
+}
+END_TEST
+
+START_TEST(leaf_foreseen)
+{
+	/* Nothing is there yet, but the first of so many in a row will be. */
+	must(!section_leaf_missing((NR_FEW - 1) * SECTION_PAGES, (NR_FEW - 1) * SECTION_PAGES));
+	must(section_leaf_missing(NR_FEW * SECTION_PAGES, NR_FEW * SECTION_PAGES));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -430,6 +479,7 @@ int main(void)
 		fallbacks, touched, zero_over_sections, meta_is_zeroed, extend,
 		extend_at_the_top, extend_without_memory, trim_threshold, purges_4k,
 		purges_64k, purge_refused, reclaims_4k, reclaims_16k, boot_blocks,
+		sections_in_each_others_way, leaf_foreseen,
 	};
 
 	return unit_run("page", tests, ARRAY_SIZE(tests));

@@ -7,6 +7,7 @@
 #include "slab/kmalloc.h"
 #include "slab/percpu.h"
 #include "slab/slab.h"
+#include "tune/tune.h"
 
 #define MAX_OBJS 20000
 
@@ -484,12 +485,50 @@ START_TEST(every_class)
 }
 END_TEST
 
+static size_t nr_open(void)
+{
+	size_t n = 0;
+
+	for_each_cache(c)
+		n++;
+	return n;
+}
+
+/* As a process has it: kmalloc's caches are opened by who first wants of them. */
+START_TEST(opened_by_a_request)
+{
+	struct kmem_cache *c = cache_of(200);
+	void *p, *q;
+
+	fake_boot();
+	tune_set(TUNE_ID_percpu, PERCPU_LOCKED, TUNE_DEFAULT);
+	slab_init();
+	percpu_init();
+	ck_assert_uint_eq(nr_open(), 0);
+	slab_reclaim(cache_of(16));
+	p = kmalloc(100);
+	must(p != NULL);
+	ck_assert_uint_eq(nr_open(), 1);
+	ck_assert_uint_eq(cache_of(100)->size, class_size(size_class(100)));
+	/* Who may not wait does not get by others who open one. */
+	lock_acquire(&caches_lock);
+	ck_assert_uint_eq(slab_alloc(c, &q, 1, ALLOC_GROW), 0);
+	lock_release(&caches_lock);
+	ck_assert_uint_eq(slab_alloc(c, &q, 1, ALLOC_GROW), 1);
+	ck_assert_str_eq(c->name, "kmalloc-224");
+	ck_assert_uint_eq(nr_open(), 2);
+	slab_free(c, &q, 1);
+	kfree(p);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		fill_and_empty, stale_descriptors, fullest_first, random_life, no_memory,
 		double_free, free_of_never_allocated, inside_free, tail_free,
 		barn_is_a_stack, barn_without_memory, further_cache, sheaf_slots, every_class,
+		opened_by_a_request,
 	};
 
 	return unit_run("slab", tests, ARRAY_SIZE(tests));

@@ -19,7 +19,7 @@ static char *get(size_t npages, size_t align)
 /* An array of @n pages is used at one page in 64, from @first on, and freed. */
 static void use_sparsely(size_t n, size_t first)
 {
-	char *p = get(n, 1);
+	char *p = get(n, fake.page_size / PAGE_SIZE);
 
 	page_zero(p, n);
 	for (size_t i = first; i < n; i += 64) {
