@@ -2,6 +2,7 @@
 /* lib/page/section.c: descriptors, the class map, its window. */
 #include "common.h"
 
+#include "page/reclaim.h"
 #include "page/zone.h"
 
 #define MIB (1ul << 20)
@@ -49,6 +50,44 @@ START_TEST(descriptors)
 	ck_assert_ptr_eq(page_of(addr_pfn(p + 4095)), first);
 	ck_assert_ptr_null(page_of(zones[ZONE_BRK].end));
 	ck_assert_ptr_null(page_of(addr_pfn((void *)fake.base)));
+}
+END_TEST
+
+/* Whatever is near is what page_of() says, wherever a run lies. */
+static void near_holds(const char *p, size_t npages)
+{
+	for (size_t i = 0; i < npages; i++) {
+		struct page *page = page_of(addr_pfn(p) + i), *near = page_near(p + i * PAGE_SIZE);
+
+		must(page && (!near || near == page));
+		must(page_in_use(p + i * PAGE_SIZE) == page);
+	}
+}
+
+/* More subsections than are near; then the break goes down, with their tables, and up. */
+START_TEST(descriptors_near)
+{
+	size_t npages = 3 * NEAR_MEMMAPS * SUB_PAGES, more = 77 * SUB_PAGES;
+	struct page *page;
+	char *low, *high;
+
+	fake_boot();
+	low = pages(1, &page);
+	ck_assert_ptr_nonnull(page_near(low));
+	high = pages(npages, &page);
+	near_holds(high, npages);
+	ck_assert_ptr_null(page_near(high + (npages - 1) * PAGE_SIZE));
+	page_free(high, npages, 0);
+	ck_assert(reclaim_all(0));
+	ck_assert_ptr_null(page_near(high + npages / 2 * PAGE_SIZE));
+	near_holds(low, 1);
+
+	/* Elsewhere, so that tables come to lie in other places. */
+	fake_foreign_sbrk(5 * MIB);
+	ck_assert_ptr_nonnull(pages(3, &page));
+	high = pages(more, &page);
+	near_holds(high, more);
+	ck_assert_ptr_nonnull(page_near(high));
 }
 END_TEST
 
@@ -272,7 +311,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		nothing_yet, descriptors, classes, class_over_sections, window_5_gib,
+		nothing_yet, descriptors, descriptors_near, classes, class_over_sections, window_5_gib,
 		window_20_gib, window_holes, window_wide_holes, hole_has_no_pages,
 		leaf_border, window_closes, whole_address_space,
 	};
