@@ -80,7 +80,7 @@ static __cold_path void *new_aligned_nothrow_failed(const char *name, ulong_t si
 
 #define NEW(name) \
 	__public void *name(ulong_t size); \
-	__public void *name(ulong_t size) \
+	__public __hot_path void *name(ulong_t size) \
 	{ \
 		void *p = hit_pop(size); \
 		return likely(p) ? p : new_miss(#name, size, (void *)name); \
@@ -113,11 +113,11 @@ static __cold_path void *new_aligned_nothrow_failed(const char *name, ulong_t si
 
 #define DELETE(name) \
 	__public void name(void *p); \
-	__public void name(void *p) { hit_free(p); }
+	__public __hot_path void name(void *p) { hit_free(p); }
 
 #define DELETE_SIZED(name) \
 	__public void name(void *p, ulong_t size); \
-	__public void name(void *p, ulong_t size) { hit_free_sized(p, size); }
+	__public __hot_path void name(void *p, ulong_t size) { hit_free_sized(p, size); }
 
 #define DELETE_NOTHROW(name) \
 	__public void name(void *p, const void *tag); \

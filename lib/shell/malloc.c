@@ -86,12 +86,12 @@ miss:
 	kfree(p);
 }
 
-__public void *malloc(size_t size)
+__public __hot_path void *malloc(size_t size)
 {
 	return hit_malloc(size);
 }
 
-__public void free(void *p)
+__public __hot_path void free(void *p)
 {
 	hit_free(p);
 }
