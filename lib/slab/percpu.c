@@ -82,11 +82,11 @@ static bool find_rseq(void)
 void percpu_init(void)
 {
 	owner = os_pid();
-	region_set_layout();
 	slot_init();
 	for (size_t n = 0; n <= HIT_SIZES; n++)
 		hit.class[n] = (uint8_t)size_class(n);
 	by_rseq = find_rseq();
+	region_set_layout();
 	if (by_rseq) {
 		nr_numbers = os_cpu_ids();
 		for (unsigned i = 0; i < nr_numbers; i++)

@@ -5,6 +5,7 @@
  */
 #include "base/bits.h"
 #include "os/os.h"
+#include "page/hit.h"
 #include "slab/percpu.h"
 
 struct sheaf_places sheaf_places[NR_SHEAF_CLASSES + 1] __initdata;
@@ -27,18 +28,36 @@ static uint32_t most_bytes(unsigned class)
 	return (uint32_t)(kmalloc_sheaf_most(class) * sizeof(void *));
 }
 
+/*
+ * A load is held up by an earlier store whose address has the same twelve low bits. So what
+ * each hit loads and stores should not meet what it stores and loads in the rseq area, at
+ * least not that of the first thread, which is often the only one.
+ */
+static uint32_t past_area(uint32_t off, uint32_t bytes)
+{
+	uintptr_t area = ((uintptr_t)__builtin_thread_pointer() + (size_t)hit.area) / 64 * 64;
+	uint32_t before = (uint32_t)(area - off) % PAGE_SIZE;
+
+	return hit.area && before < bytes ? off + before + 64 : off;
+}
+
+static uint32_t place_next(uint32_t *off, uint32_t bytes)
+{
+	uint32_t at = past_area(*off, bytes);
+
+	*off = at + bytes;
+	return at;
+}
+
 void region_set_layout(void)
 {
 	uint32_t off = sizeof(struct region);
 
-	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
-		sheaf_places[c].small = off;
-		off += MIN(SMALL_BYTES, most_bytes(c));
-	}
-	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
-		sheaf_places[c].medium = sheaf_places[c].full = off;
-		off += MIN(MEDIUM_BYTES, most_bytes(c));
-	}
+	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++)
+		sheaf_places[c].small = place_next(&off, MIN(SMALL_BYTES, most_bytes(c)));
+	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++)
+		sheaf_places[c].medium = sheaf_places[c].full =
+			place_next(&off, MIN(MEDIUM_BYTES, most_bytes(c)));
 	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
 		if (most_bytes(c) > MEDIUM_BYTES) {
 			sheaf_places[c].full = off;

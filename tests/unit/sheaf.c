@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* When sheaves and barns grow (lib/slab/percpu_region.c, barn.c): on locked slots, by a fake clock. */
 #include "common.h"
+#include "page/hit.h"
 #include "page/zone.h"
 #include "slab/barn.h"
 #include "slab/kmalloc.h"
@@ -126,9 +127,44 @@ START_TEST(small_barn)
 }
 END_TEST
 
+static bool meet(uint32_t place, uint32_t bytes, uintptr_t area)
+{
+	return (area - place) % PAGE_SIZE < bytes || (place - area) % PAGE_SIZE < 64;
+}
+
+/* No place that is no more than a page meets the line of the rseq area; none meets another. */
+START_TEST(clear_of_the_area)
+{
+	uintptr_t tp = (uintptr_t)__builtin_thread_pointer();
+
+	unit_boot();
+	for (ptrdiff_t area = 0x20; area < 0x20 + (ptrdiff_t)PAGE_SIZE; area += 32) {
+		uintptr_t line = (tp + (uintptr_t)area) / 64 * 64;
+		uint32_t end = sizeof(struct region);
+
+		hit.area = area;
+		region_set_layout();
+		for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
+			uint32_t at = sheaf_places[c].small, bytes = MIN(SMALL_BYTES, sheaf_limit(c));
+
+			must(at >= end && !meet(at, bytes, line));
+			end = at + bytes;
+		}
+		for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
+			uint32_t at = sheaf_places[c].medium, bytes = MIN(MEDIUM_BYTES, sheaf_limit(c));
+
+			must(at >= end && !meet(at, bytes, line));
+			end = at + bytes;
+		}
+	}
+}
+END_TEST
+
 int main(void)
 {
-	const TTest *const tests[] = { rare_misses, thick_misses, larger_ones_later, small_barn };
+	const TTest *const tests[] = {
+		rare_misses, thick_misses, larger_ones_later, small_barn, clear_of_the_area,
+	};
 
 	return unit_run("sheaf", tests, ARRAY_SIZE(tests));
 }
