@@ -22,6 +22,43 @@ static __force_inline bool sample_down(size_t size)
 	return unlikely(left <= 0);
 }
 
+/* Of a request that is to be counted by somebody else. */
+static __force_inline void sample_up(size_t size)
+{
+	debug_thread.sample_left += (int64_t)(size + 1);
+}
+
+/*
+ * The same where each instruction counts: go to @due where sample_down() says true, to
+ * @over, with nothing counted, where the size is not below @limit.
+ */
+#if defined(__x86_64__) && defined(__LP64__)
+/* The carry of the comparison is the one byte more. */
+#define sample_hit_down(size, limit, due, over) \
+	do { \
+		uintptr_t thread_; \
+		__asm__ __volatile__ goto( \
+			"cmpq %[limit_], %[size_]\n\t" \
+			"jae %l[" #over "]\n\t" \
+			"movq debug_thread@gottpoff(%%rip), %[thread]\n\t" \
+			"sbbq %[size_], %%fs:%c[left](%[thread])\n\t" \
+			"jle %l[" #due "]\n\t" \
+			: [thread] "=&r"(thread_) \
+			: [size_] "r"(size), [limit_] "m"(limit), \
+			  [left] "i"(offsetof(struct debug_thread, sample_left)) \
+			: "memory", "cc" \
+			: due, over); \
+	} while (0)
+#else
+#define sample_hit_down(size, limit, due, over) \
+	do { \
+		if (unlikely((size) >= (limit))) \
+			goto over; \
+		if (sample_down(size)) \
+			goto due; \
+	} while (0)
+#endif
+
 /* After that: is this block a sample? */
 bool sample_take(size_t size);
 

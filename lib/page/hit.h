@@ -33,8 +33,8 @@ struct hit {
 	ptrdiff_t area;		/* this thread's rseq area, from its pointer */
 	ptrdiff_t number;	/* ditto: the CPU number or mm_cid to use */
 	uint32_t gfp_limit;	/* caches serve smaller flags words; 0: closed */
-	bool sampling;		/* malloc's slow path may use sequences as the hit path does, */
-	bool tracking;		/* so may who writes records */
+	bool tracking;		/* who writes records may use sequences as the hit path does */
+	size_t sample_limit;	/* malloc serves smaller ones after counting them for profile= */
 	size_t medium_limit;	/* malloc's slow path serves smaller ones by a sequence, */
 	size_t plain_limit;	/* ... else these by any sheaf, and looks at nothing more */
 	uint8_t class[HIT_SIZES + 1];	/* size -> class */

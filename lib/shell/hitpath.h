@@ -23,18 +23,29 @@
 void *malloc_miss(size_t size);
 void free_sized_miss(void *p, size_t size);
 
-/* NULL: a miss. */
+/*
+ * NULL: a miss. While blocks are being sampled size_limit is 0, and what is not a
+ * sample hits all the same.
+ */
 static __force_inline void *hit_pop(size_t size __unused_arg)
 {
 #ifdef HAVE_RSEQ
-	if (likely(size < hit.size_limit)) {
-		void *p;
+	void *p;
 
+	if (likely(size < hit.size_limit)) {
 		rseq_hit_pop(hit.class[size], p, miss);
 		if (!p)
 			__builtin_unreachable();	/* no test for the caller */
 		return p;
 	}
+	sample_hit_down(size, hit.sample_limit, due, miss);
+	rseq_hit_pop(hit.class[size], p, due);
+	if (!p)
+		__builtin_unreachable();
+	return p;
+due:
+	/* Whoever serves it will count it. */
+	sample_up(size);
 miss:
 #endif
 	return NULL;
@@ -54,7 +65,7 @@ static __force_inline void *hit_malloc(size_t size)
 static __force_inline void *unsampled_pop(unsigned class __unused_arg)
 {
 #ifdef HAVE_RSEQ
-	if (likely(hit.sampling)) {
+	if (likely(hit.sample_limit)) {
 		void *p;
 
 		rseq_hit_pop(class, p, miss);

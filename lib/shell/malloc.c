@@ -16,12 +16,6 @@ static __init __noinline void *first_malloc(size_t size)
 	return life_init() ? malloc_miss(size) : life_other_alloc(size, 1, false);
 }
 
-/* The distance to the next sample is used up. */
-static __noinline void *malloc_sample(size_t size)
-{
-	return sample_take(size) ? tracked_malloc(size) : kmalloc(size);
-}
-
 /* Where blocks have records, or a few of them: what the hit path below is not for. */
 static __noinline void *malloc_recorded(size_t size)
 {
@@ -48,22 +42,8 @@ plain:
 	/* All requests of locked slots, and of kernels without mm_cid, are served here. */
 	if (likely(size < hit.plain_limit))
 		return kmalloc_plain(size);
-#ifdef HAVE_RSEQ
-	/* While some are sampled, all come this way: count, and hit all the same. */
-	if (hit.sampling && likely(size <= HIT_SIZES)) {
-		void *p;
-
-		if (sample_down(size))
-			return malloc_sample(size);
-		rseq_hit_pop(hit.class[size], p, miss);
-		return p;
-	}
-#endif
 	if (unlikely(track_any))
 		return malloc_recorded(size);
-#ifdef HAVE_RSEQ
-miss:
-#endif
 	return likely(READ_ONCE(life_ready)) ? kmalloc(size) : first_malloc(size);
 }
 
@@ -127,19 +107,12 @@ static __cold_path void *overflow(void)
 __public void *calloc(size_t n, size_t size)
 {
 	size_t bytes;
+	void *p;
 
 	if (unlikely(__builtin_mul_overflow(n, size, &bytes)))
 		return overflow();
-#ifdef HAVE_RSEQ
-	if (likely(bytes < hit.size_limit)) {
-		void *p;
-
-		rseq_hit_pop(hit.class[bytes], p, miss);
-		return memset(p, 0, bytes);
-	}
-miss:
-#endif
-	return calloc_miss(bytes);
+	p = hit_pop(bytes);
+	return likely(p) ? memset(p, 0, bytes) : calloc_miss(bytes);
 }
 
 __public void *realloc(void *p, size_t size)

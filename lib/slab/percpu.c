@@ -113,7 +113,8 @@ static void update_hit(void)
 	WRITE_ONCE(hit.plain_limit, plain ? MIN((uint64_t)SIZE_MAX_SLAB + 1, threshold) : 0);
 	WRITE_ONCE(hit.medium_limit, open ? hit.plain_limit : 0);
 	WRITE_ONCE(hit.gfp_limit, open ? GFP_HIT + 1 : 0);
-	WRITE_ONCE(hit.sampling, track_sampling && open && threshold > SIZE_MAX_SLAB);
+	WRITE_ONCE(hit.sample_limit,
+		   track_sampling && open && threshold > SIZE_MAX_SLAB ? HIT_SIZES + 1 : 0);
 	WRITE_ONCE(hit.tracking, track_on && quick && threshold > SIZE_MAX_SLAB);
 	window_close(!open);
 }
