@@ -18,6 +18,7 @@
 #include "slab/cache.h"
 #include "slab/gfp.h"
 #include "slab/kmalloc.h"
+#include "slab/mirror.h"
 #include "slab/percpu.h"
 #include "slab/tracked.h"
 
@@ -127,7 +128,7 @@ static bool belongs(const struct stele_kmem_cache *h, const void *obj)
 	/* kmalloc's blocks: of its size they must be. */
 	if (class == CLASS_NONE || class == CLASS_LARGE)
 		return ksize(obj) >= h->size;
-	return (class <= NR_SIZE_CLASSES || tracked_mirror(h->size, h->align) == &kmem_caches[class]) &&
+	return (class <= NR_SIZE_CLASSES || mirror_for(h->size, h->align) == &kmem_caches[class]) &&
 	       kmem_caches[class].size >= h->size;
 }
 

@@ -25,6 +25,7 @@
 #include "page/task.h"
 #include "slab/budget.h"
 #include "slab/kmalloc.h"
+#include "slab/mirror.h"
 #include "slab/percpu.h"
 #include "slab/pressure.h"
 #include "slab/slab.h"
@@ -262,7 +263,7 @@ static __noinline void *alloc_sample(const struct request *asked, stele_gfp_t gf
 	struct request r = *asked;
 	void *p;
 
-	r.cache = tracked_mirror(r.size, r.align);
+	r.cache = mirror_for(r.size, r.align);
 	p = alloc_unrecorded(&r, r.cache ? gfp & ~STELE_GFP_ZERO : gfp);
 	if (!p)
 		return NULL;

@@ -9,10 +9,9 @@
  *
  *    usable=exact does the same without stacks, for the sizes.
  *
- * 2. profile=. Sampled blocks lie in caches of their own, one per power of two,
- *    without sheaves; so freeing any other block never asks whether it was
- *    sampled. Large blocks have room for a record each. A block that is resized
- *    counts as freed and allocated; it moves where one of the two is a sample.
+ * 2. profile=. Sampled blocks lie in caches of their own (mirror.h). Large blocks
+ *    have room for a record each. A block that is resized counts as freed and
+ *    allocated; it moves where one of the two is a sample.
  *
  * Locking: none; a record is its block's owner's.
  */
@@ -22,7 +21,6 @@
 #include <string.h>
 
 #include "base/bits.h"
-#include "base/fmt.h"
 #include "debug/capture.h"
 #include "debug/fate.h"
 #include "page/boot.h"
@@ -30,30 +28,18 @@
 #include "page/vmalloc.h"
 #include "slab/kmalloc.h"
 #include "slab/large.h"
+#include "slab/mirror.h"
 #include "slab/percpu_rseq.h"
 #include "slab/slab.h"
 #include "slab/units.h"
 #include "tune/tune.h"
 
-#define MIRROR_MIN	5u	/* 32 bytes, log2 */
-#define MIRROR_MAX	15u	/* SIZE_MAX_SLAB */
-static_assert(1ul << MIRROR_MAX == SIZE_MAX_SLAB, "sampled blocks of all slab sizes");
-
-/* NULL: no class was left for it, and its sizes are not sampled. */
-static struct kmem_cache *mirrors[MIRROR_MAX + 1];
-
 __init void tracked_init(void)
 {
 	if (track_any)
 		vmalloc_keep_tags();
-	for (unsigned k = MIRROR_MIN; track_sampling && k <= MIRROR_MAX; k++) {
-		char name[sizeof(mirrors[k]->name)];
-
-		fmt_print(name, sizeof(name), "sample-%lu", 1ul << k);
-		mirrors[k] = cache_open(name, 1ul << k, 0, NULL, NULL);
-		if (mirrors[k])
-			mirrors[k]->tracked = true;
-	}
+	if (track_sampling)
+		mirror_init();
 }
 
 /* The record of an object of a tracked cache; NULL: not an object's start. */
@@ -133,18 +119,11 @@ static void *plain_alloc(size_t size, size_t align, bool zero)
 	return zero ? kzalloc(size) : kmalloc(size);
 }
 
-/* NULL: the size is none of theirs. */
-static struct kmem_cache *mirror_for(size_t size, size_t align)
-{
-	size = MAX(MAX(size, align), (size_t)1 << MIRROR_MIN);
-	return kmalloc_is_small(size) && align <= PAGE_SIZE ? mirrors[log2_ceil(size)] : NULL;
-}
-
 /* A block that is a sample. */
 static void *sampled_alloc(size_t size, size_t align, bool zero, uint32_t stack)
 {
 	struct kmem_cache *c = mirror_for(size, align);
-	void *p = c ? kmalloc_in(c) : plain_alloc(size, align, zero);
+	void *p = c ? mirror_alloc(c) : plain_alloc(size, align, zero);
 
 	if (!p)
 		return NULL;
@@ -296,8 +275,8 @@ static void count_fate(const void *p, unsigned class, uint32_t stack)
 		fate_count(t.stack, stack);
 }
 
-/* profile=: a sample goes; all others have no record. */
-static void clear_sample(const void *p, unsigned class)
+/* profile=: a sample goes; all others have no record. Was it one? */
+static bool clear_sample(const void *p, unsigned class)
 {
 	struct track t = read_record(p, class);
 
@@ -307,6 +286,7 @@ static void clear_sample(const void *p, unsigned class)
 	} else if (class != CLASS_NONE && class != CLASS_LARGE && zone_track(p, class)) {
 		track_double_free(p, zone_track(p, class), kmem_caches[class].name);
 	}
+	return t.stack;
 }
 
 /* The way back of quick_alloc(); false: nothing was done. */
@@ -352,8 +332,12 @@ static __noinline void free_slowly(void *p)
 				clear_tag(p, stack);
 		}
 		clear_record(p, class, stack);
-	} else if (p && !boot_owns(p) && (class == CLASS_NONE || kmem_caches[class].tracked ||
-					  class == CLASS_LARGE)) {
+	} else if (class != CLASS_NONE && class != CLASS_LARGE) {
+		if (unlikely(kmem_caches[class].tracked) && clear_sample(p, class)) {
+			mirror_free(&kmem_caches[class], p);
+			return;
+		}
+	} else if (p && !boot_owns(p)) {
 		clear_sample(p, class);
 	}
 	kfree_plain(p);
@@ -380,11 +364,6 @@ __noinline void tracked_end(void *p)
 		count_fate(p, class, stack);
 	}
 	clear_record(p, class, stack);
-}
-
-struct kmem_cache *tracked_mirror(size_t size, size_t align)
-{
-	return mirror_for(size, align);
 }
 
 __noinline void tracked_sample(void *p, size_t size)
@@ -439,6 +418,9 @@ static void *sampled_realloc(void *p, size_t size, uintptr_t frame)
 	size_t have = 0;
 	void *q;
 
+	if (likely(!sample && class != CLASS_NONE && class != CLASS_LARGE &&
+		   !kmem_caches[class].tracked))
+		return krealloc(p, size);
 	if (!boot_owns(p))
 		t = read_record(p, class);
 	if (!t.stack && !sample)

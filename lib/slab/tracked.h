@@ -12,8 +12,6 @@
 #include "debug/sample.h"
 #include "debug/track.h"
 
-struct kmem_cache;
-
 /* After slab_init(). */
 void tracked_init(void);
 
@@ -35,8 +33,7 @@ void tracked_record(void *p, size_t size, bool wait);
 void tracked_end(void *p);
 struct track tracked_take(void *p);
 
-/* profile=: where a block that is a sample is to lie; NULL: anywhere. It is one. */
-struct kmem_cache *tracked_mirror(size_t size, size_t align);
+/* profile=: the block is a sample. */
 void tracked_sample(void *p, size_t size);
 void tracked_put(void *p, struct track record);
 

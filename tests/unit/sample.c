@@ -218,6 +218,31 @@ START_TEST(blocks)
 }
 END_TEST
 
+/* The sample of a size that was freed last is the next one; the one before it went back. */
+START_TEST(spare)
+{
+	size_t n = 0;
+	char *p, *q, *z;
+
+	boot(6);
+	p = tracked_malloc(100);
+	q = tracked_malloc(100);
+	memset(q, 1, 100);
+	kfree(p);
+	kfree(q);
+	must(blocks_walk(walked, &n));
+	must_eq(n, 0);
+	must(tracked_malloc(200) != q);
+	z = tracked_calloc(100);
+	must(z == q && all_zero(z, 100) && is_sampled(z));
+	must(tracked_malloc(100) == p);
+	/* What is filled when it is freed is not kept back from that. */
+	tune.perturb = 0x55;
+	kfree(z);
+	must(z[50] == 0x55);
+}
+END_TEST
+
 static void free_it(void *p)
 {
 	kfree(p);
@@ -239,7 +264,7 @@ END_TEST
 int main(void)
 {
 	const TTest *tests[] = { tiny, nothing, small, as_the_mean, large, mapped, resized, blocks,
-				 double_free };
+				 spare, double_free };
 
 	return unit_run("sample", tests, ARRAY_SIZE(tests));
 }
