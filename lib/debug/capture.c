@@ -29,6 +29,7 @@
 
 #include "debug/memo.h"
 #include "debug/thread.h"
+#include "debug/track.h"
 #include "os/bug.h"
 #include "os/code.h"
 #include "os/os.h"
@@ -295,7 +296,7 @@ void capture_init(void)
 		warn("unwind: this libc does not tell where code lies: frame pointers");
 		fp = true;
 	}
-	rule_init(fp);
+	rule_init(fp, track_on);
 	has_key = !pthread_key_create(&key, thread_ends);
 	by = BY_MEMO;
 }

@@ -17,7 +17,8 @@
 #include "os/os.h"
 #include "page/page.h"
 
-#define NR_SETS		4096u
+#define SETS_ALL	4096u	/* where every block has a stack */
+#define SETS_SAMPLES	512u	/* each page that it touches is a page fault, or two */
 #define WORD		((int32_t)sizeof(uintptr_t))
 
 const uint8_t rule_saved_regs[NR_SAVED] = { CFI_FP, CFI_RBX, 12, 13, 14, 15 };
@@ -28,6 +29,7 @@ struct set {
 static_assert(sizeof(struct rule) == 32, "two to a line");
 
 static struct set *sets;		/* NULL: no memory for it; constant after init */
+static uint32_t set_mask;		/* ditto */
 static bool fp_only;
 static uintptr_t own_start, own_end;
 
@@ -36,7 +38,7 @@ bool unwind_is_own(uintptr_t pc)
 	return pc - own_start < own_end - own_start;
 }
 
-void rule_init(bool frame_pointers)
+void rule_init(bool frame_pointers, bool many)
 {
 	struct os_code own;
 
@@ -45,7 +47,8 @@ void rule_init(bool frame_pointers)
 		own_end = own.end;
 	}
 	fp_only = frame_pointers;
-	sets = page_alloc_meta(bytes_pages(NR_SETS * sizeof(*sets)));
+	set_mask = (many ? SETS_ALL : SETS_SAMPLES) - 1;
+	sets = page_alloc_meta(bytes_pages((set_mask + 1) * sizeof(*sets)));
 }
 
 bool rule_frame_pointers(void)
@@ -55,7 +58,7 @@ bool rule_frame_pointers(void)
 
 static struct set *set_of(uintptr_t pc)
 {
-	return &sets[((pc >> 4) + (pc >> 16) * 0x9e5) & (NR_SETS - 1)];
+	return &sets[((pc >> 4) + (pc >> 16) * 0x9e5) & set_mask];
 }
 
 /* A multiple of the word that 16 bits of words hold. */

@@ -128,8 +128,11 @@ struct rule {
 
 /* @pc: inside of the call. */
 void rule_find(uintptr_t pc, struct rule *out);
-/* Follow frame pointers wherever it is not our own code. */
-void rule_init(bool frame_pointers);
+/*
+ * @frame_pointers: follow them wherever it is not our own code. @many: there will be a
+ * rule for much of the program's code.
+ */
+void rule_init(bool frame_pointers, bool many);
 bool rule_frame_pointers(void);
 
 /* Our own code. */
