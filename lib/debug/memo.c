@@ -110,6 +110,8 @@ static void end_run(struct memo *m, struct memo_node *run)
 		m->nodes[m->nr_nodes] = m->nodes[m->nr_nodes - 1];
 		m->nr_nodes++;
 	}
+	for (uint32_t i = 0; i < run->groups * MEMO_GROUP && run[1 + i].link; i++)
+		run->link = (i + 1) / MEMO_GROUP;
 }
 
 /* The reads from the @k-th on, and the end, as a branch. */

@@ -38,7 +38,8 @@ struct memo_node {
 	uint32_t off;			/* run: frames, without those that fill it */
 	/*
 	 * Frame, if not 0: first, frame + link must be at frame + off; and then pc at
-	 * frame + link + 8, which is above. Others: what it is.
+	 * frame + link + 8, which is above. Run: so many groups at its begin have links
+	 * in all frames. Others: what it is.
 	 */
 	uint32_t link;
 };
@@ -99,7 +100,16 @@ static inline uintptr_t memo_pc_at(const struct memo_node *n, uintptr_t frame)
 	return frame + (n->link ? n->link + WORD_BYTES : n->off);
 }
 
-/* Not 0: something differs. Both places are readable. */
+/* Not 0: something differs. Both places are readable. The frame has a link. */
+static __force_inline uint64_t memo_link_differs(const struct memo_node *n, uintptr_t frame)
+{
+	const uintptr_t *at = (const uintptr_t *)(frame + n->link);
+
+	/* Plain loads, which the compiler may make operands. */
+	return (*(const uintptr_t *)(frame + n->off) ^ (uintptr_t)at) | (at[1] ^ n->pc);
+}
+
+/* The same of any frame. */
 static inline uint64_t memo_differs(const struct memo_node *n, uintptr_t frame)
 {
 	uint64_t diff = memo_word(memo_pc_at(n, frame)) ^ n->pc;
@@ -130,12 +140,20 @@ static __force_inline uint32_t memo_descend(const struct memo *m, uintptr_t fram
 	to = memo_branch(m, 0, memo_word(frame + WORD_BYTES));
 	while (likely(to)) {
 		const struct memo_node *node = &m->nodes[to];
-		uint32_t groups = node->groups;
+		uint32_t groups = node->groups, linked = node->link;
 		bool link = false;
 		uintptr_t at, value;
 
 		/* All frames of a group at once, the highest decides about the range. */
-		for (node++; groups; groups--) {
+		for (node++; linked; linked--, groups--, node += MEMO_GROUP) {
+			if (unlikely(frame + node[MEMO_GROUP - 1].link + WORD_BYTES >= range->hi) ||
+			    unlikely(memo_link_differs(&node[0], frame) |
+				     memo_link_differs(&node[1], frame) |
+				     memo_link_differs(&node[2], frame) |
+				     memo_link_differs(&node[3], frame)))
+				break;
+		}
+		for (; groups; groups--) {
 			if (likely(memo_pc_at(&node[MEMO_GROUP - 1], frame) < range->hi) &&
 			    likely(!(memo_differs(&node[0], frame) | memo_differs(&node[1], frame) |
 				     memo_differs(&node[2], frame) | memo_differs(&node[3], frame)))) {
