@@ -125,6 +125,7 @@ int vfork_end(long ret);
 /* Layout, constant after percpu_init. Each place lies behind the one before, or is the same. */
 struct sheaf_places {
 	uint32_t small, medium, full;
+	uint32_t most;			/* bytes, of kmalloc's */
 };
 extern struct sheaf_places sheaf_places[NR_SHEAF_CLASSES + 1];
 void region_set_layout(void);
@@ -142,7 +143,7 @@ void region_close_class(struct region *r, unsigned class);
 /* Bytes that a sheaf of the class may grow to; of kmalloc's as they lie in the layout. */
 static inline uint32_t sheaf_limit(unsigned class)
 {
-	return class <= NR_SIZE_CLASSES ? sheaf_full[class + 1] - sheaf_full[class] :
+	return class <= NR_SIZE_CLASSES ? sheaf_places[class].most :
 					  kmem_caches[class].sheaf_max * (uint32_t)sizeof(void *);
 }
 /* Where a sheaf of @cap bytes lies; what a place that it has just moved to holds. */

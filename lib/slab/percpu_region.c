@@ -22,12 +22,6 @@ static uint32_t region_bytes __initdata;
 #define GROW_BYTES	512u
 #define GROW_MOST	64u
 
-/* What sheaf_limit() will be, once the cache has opened. */
-static uint32_t most_bytes(unsigned class)
-{
-	return (uint32_t)(kmalloc_sheaf_most(class) * sizeof(void *));
-}
-
 /*
  * A load is held up by an earlier store whose address has the same twelve low bits. So what
  * each hit loads and stores should not meet what it stores and loads in the rseq area, at
@@ -53,19 +47,21 @@ void region_set_layout(void)
 {
 	uint32_t off = sizeof(struct region);
 
-	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++)
-		sheaf_places[c].small = place_next(&off, MIN(SMALL_BYTES, most_bytes(c)));
+	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
+		sheaf_places[c].most = (uint32_t)(kmalloc_sheaf_most(c) * sizeof(void *));
+		sheaf_places[c].small = place_next(&off, MIN(SMALL_BYTES, sheaf_limit(c)));
+	}
 	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++)
 		sheaf_places[c].medium = sheaf_places[c].full =
-			place_next(&off, MIN(MEDIUM_BYTES, most_bytes(c)));
+			place_next(&off, MIN(MEDIUM_BYTES, sheaf_limit(c)));
 	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
-		if (most_bytes(c) > MEDIUM_BYTES) {
+		if (sheaf_limit(c) > MEDIUM_BYTES) {
 			sheaf_places[c].full = off;
-			off += most_bytes(c);
+			off += sheaf_limit(c);
 		}
 	}
 	for (unsigned c = NR_SIZE_CLASSES + 1; c <= NR_SHEAF_CLASSES; c++) {
-		sheaf_places[c] = (struct sheaf_places){ off, off, off };
+		sheaf_places[c] = (struct sheaf_places){ off, off, off, 0 };
 		off += EXTRA_SLOTS * (uint32_t)sizeof(void *);
 	}
 	region_bytes = off;

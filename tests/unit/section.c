@@ -287,7 +287,7 @@ END_TEST
 /* Where arm64 has the break of a program, and its mappings. */
 START_TEST(whole_address_space)
 {
-	static struct section sections[2];
+	static struct section sections[2], first;
 	static uint64_t leaves[2][LEAF_PAGES * PAGE_SIZE / sizeof(uint64_t)];
 	const uintptr_t at[] = { 0xaaaac0000000, 0xfffff0000000 };
 
@@ -296,14 +296,18 @@ START_TEST(whole_address_space)
 		struct section *s = &sections[i];
 
 		s->base = addr_pfn((void *)at[i]);
+		/* It has the place among the few, so the other needs the tree. */
+		first.base = s->base - NR_FEW * SECTION_PAGES;
+		section_publish(&first);
 		must(section_of(s->base) == NULL);
-		must(section_leaf_missing(s->base));
+		must(section_leaf_missing(s->base, 0));
 		section_set_leaf(s->base, leaves[i]);
 		section_publish(s);
 		must(section_of(s->base) == s);
 		must(section_of(s->base + SECTION_PAGES - 1) == s);
 		section_unpublish(s);
 		must(section_of(s->base) == NULL);
+		section_unpublish(&first);
 	}
 }
 END_TEST
