@@ -160,14 +160,11 @@ __far void *kmalloc_in(struct kmem_cache *c)
 
 static inline void *alloc(size_t size, unsigned how)
 {
-	void *p;
-
 	if (fails(size))
 		return failed();
 	if (likely(is_small(size)))
 		return perturbed(class_alloc(size_class(size)));
-	p = alloc_large(size, PAGE_SIZE, false, how);
-	return likely(p) ? perturbed(p) : NULL;
+	return perturbed(alloc_large(size, PAGE_SIZE, false, how));
 }
 
 void *kmalloc(size_t size)
