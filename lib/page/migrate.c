@@ -28,7 +28,7 @@
 #include "tune/tune.h"
 
 #define GAIN		(HUGE_PAGES / 4)
-#define MOVED_MAX	8192	/* regions: 16 GiB */
+#define MOVED_MAX	2048	/* regions: 4 GiB */
 #define REFUSED_MAX	64
 #define TRIES_MAX	1024	/* blocks looked at for one run */
 
