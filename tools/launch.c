@@ -83,24 +83,40 @@ static _Noreturn void become(char **argv, const struct saved *saved, int report)
 	_exit(127);
 }
 
+/* waitpid() that goes on after signals. */
+static pid_t await(pid_t pid, int *status, int options)
+{
+	pid_t got;
+
+	do
+		got = waitpid(pid, status, options);
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
 static int wait_for(pid_t pid)
 {
 	int status;
+	pid_t got = await(pid, &status, WUNTRACED);
 
-	for (;;) {
-		if (waitpid(pid, &status, WUNTRACED) < 0) {
-			if (errno == EINTR)
-				continue;
-			return -1;
-		}
-		if (!WIFSTOPPED(status))
-			return status;
+	while (got > 0 && (WIFSTOPPED(status) || WIFCONTINUED(status))) {
 		/* not the terminal's: who sent it will continue the program, and not us */
-		if (WSTOPSIG(status) == SIGSTOP)
+		if (WIFCONTINUED(status) || WSTOPSIG(status) == SIGSTOP) {
+			got = await(pid, &status, WUNTRACED);
 			continue;
+		}
 		raise(SIGSTOP);
-		kill(pid, SIGCONT);
+		/*
+		 * A shell has continued the program as well, which may be stopped again by now,
+		 * and must stay so. Who continued us alone means the program too.
+		 */
+		got = await(pid, &status, WUNTRACED | WCONTINUED | WNOHANG);
+		if (got == 0) {
+			kill(pid, SIGCONT);
+			got = await(pid, &status, WUNTRACED);
+		}
 	}
+	return got < 0 ? -1 : status;
 }
 
 int launch(char **argv, pid_t *pid)

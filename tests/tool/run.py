@@ -257,9 +257,10 @@ def on_terminal(keys):
 
 
 result, seen = on_terminal([(True, "$ "), (False, f"{TOOL} run -o {out} {prog} terminal idle\n"), (True, "1 1"),
-                            (True, "ready"), (False, "\x1a"), (True, "Stopped"), (False, "fg\n"), (True, "idle"),
-                            (False, "\x1a"), (True, "Stopped"), (False, "fg\n"), (True, "idle"), (False, "\x03"),
-                            (True, "$ "), (False, "echo status $?\n"), (True, "status 130")])
+                            (True, "ready"), (False, "\x1a"), (True, "Stopped"), (True, "$ "), (False, "fg\n"),
+                            (True, "idle"), (False, "\x1a"), (True, "Stopped"), (True, "$ "), (False, "fg\n"),
+                            (True, "idle"), (False, "\x03"), (True, "^C"), (True, "$ "),
+                            (False, "echo status $?\n"), (True, "status 130")])
 ok(result == [], "a job of a shell: in the foreground, stopped and continued twice, ended by Ctrl-C", f"{result}\n{seen}")
 
 p = start(prog, "wait", "exit=4")
