@@ -101,9 +101,9 @@ run("-o", out, prog)
 same(len(json.load(open(out))["history"]), 1, "other forms have a point for each report")
 
 # a size that is certain to be sampled
-run("--profile=64", "-o", out, prog)
+run("--profile=8", "-o", out, prog)
 profile = json.load(open(out))
-same((profile["mode"], profile["sample_bytes"], profile["leaks"]), ("profile", 64, []), "--profile: its mode")
+same((profile["mode"], profile["sample_bytes"], profile["leaks"]), ("profile", 8, []), "--profile: its mode")
 direct = [r for r in profile["profile"] if r["stack"][0] == "leak_direct"]
 ok(len(direct) == 1 and direct[0]["inuse_bytes"] == direct[0]["total_bytes"] and
    0 < direct[0]["inuse_bytes"] <= 600, "--profile: an estimate by stack", profile["profile"])
