@@ -103,6 +103,6 @@ if [ $malloc_limit -eq 20 ]; then
 	! printf '%s\n' "$code" | grep -Eq "$leaves|$locked"
 	result $? "malloc while sampling calls nothing and saves nothing"
 else
-	echo "ok 15 # SKIP the count is left to the compiler"
-	echo "ok 16 # SKIP the count is left to the compiler"
+	result 0 "malloc while sampling # SKIP the count is left to the compiler"
+	result 0 "malloc while sampling calls nothing # SKIP the count is left to the compiler"
 fi

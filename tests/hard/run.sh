@@ -25,7 +25,7 @@ emulator=${HARD_EMULATOR:-}
 
 suite=${HARD_SUITE:-hard}
 cases=${HARD_CASES:-"contract align errno_free calloc_zero realloc_seq usable info
-	stress crossfree threads tsd arenas forkstorm forkheap exit_race signals sigalloc
+	stress crossfree threads tsd arenas forkstorm forkheap exit_race signals sigalloc clock
 	foreign_sbrk ulimit exhaust charge mappings core no_files refused nopie ctor ifunc late plugin
 	self_dlopen deepbind spawn clone vfork_alloc own_kmalloc own_malloc cxx badptr"}
 
