@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # What the library adds to a process that does next to nothing: page faults, system calls, memory.
-# Each limit is a little above what is needed, and below what was needed once.
+# Each limit is above what is needed, as page faults depend on how the file lies in the page cache,
+# and below what was needed once.
 # usage: STELE_LIB=.../libstele.so tests/abi/startup.sh
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/../tap.sh"
@@ -24,12 +25,12 @@ adds()
 }
 
 echo "1..8"
-adds 9 faults 0 "page faults without a request"
+adds 14 faults 0 "page faults without a request"
 adds 9 calls 0 "system calls without a request"
-adds 16 memory 0 "KiB without a request"
-adds 26 faults 1 "page faults with one request"
+adds 24 memory 0 "KiB without a request"
+adds 32 faults 1 "page faults with one request"
 adds 11 calls 1 "system calls with one request"
-adds 72 memory 1 "KiB with one request"
+adds 80 memory 1 "KiB with one request"
 
 # Code that is not run is not mapped, however the file was written.
 cp -L "$STELE_LIB" "$work/libstele.so"
