@@ -73,6 +73,7 @@ struct page *page_of(pfn_t pfn)
 
 uintptr_t near_memmaps[NEAR_MEMMAPS] __initdata;
 static_assert(SUB_PAGES == 1ul << SUB_SHIFT, "one subsection is one largest block");
+static_assert(OS_ADDRESS_BITS - PAGE_SHIFT + SUB_BITS <= 64, "both numbers fit in a word");
 
 void near_memmap_add(pfn_t sub, struct page *memmap)
 {

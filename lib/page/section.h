@@ -26,6 +26,7 @@
 #ifndef STELE_PAGE_SECTION_H
 #define STELE_PAGE_SECTION_H
 
+#include "os/os.h"
 #include "page/hit.h"
 #include "page/page.h"
 
@@ -83,7 +84,7 @@ struct page *page_of(pfn_t pfn);
  */
 #define NEAR_MEMMAPS	64
 #define SUB_SHIFT	MAX_ORDER
-#define SUB_BITS	(47 - PAGE_SHIFT - SUB_SHIFT)
+#define SUB_BITS	(OS_ADDRESS_BITS - PAGE_SHIFT - SUB_SHIFT)
 extern uintptr_t near_memmaps[NEAR_MEMMAPS];
 void near_memmap_add(pfn_t sub, struct page *memmap);
 void near_memmap_drop(pfn_t sub);

@@ -289,6 +289,7 @@ START_TEST(whole_address_space)
 {
 	static struct section sections[2], first;
 	static uint64_t leaves[2][LEAF_PAGES * PAGE_SIZE / sizeof(uint64_t)];
+	static struct page memmap[2] __attribute__((aligned(PAGE_SIZE)));
 	const uintptr_t at[] = { 0xaaaac0000000, 0xfffff0000000 };
 
 	fake_boot();
@@ -305,8 +306,13 @@ START_TEST(whole_address_space)
 		section_publish(s);
 		must(section_of(s->base) == s);
 		must(section_of(s->base + SECTION_PAGES - 1) == s);
+		near_memmap_add(s->base / SUB_PAGES, memmap);
+		must(page_near(pfn_addr(s->base + 1)) == memmap + 1);
+		/* Nor is it found by half of its number. */
+		must(!page_near((void *)(at[i] & ((1ul << (OS_ADDRESS_BITS - 1)) - 1))));
 		section_unpublish(s);
 		must(section_of(s->base) == NULL);
+		must(!page_near(pfn_addr(s->base)));
 		section_unpublish(&first);
 	}
 }
