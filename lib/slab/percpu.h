@@ -140,7 +140,7 @@ void region_open_class(struct region *r, unsigned class);
  */
 bool region_begin_class(struct region *r, unsigned class);
 void region_close_class(struct region *r, unsigned class);
-/* Bytes that a sheaf of the class may grow to; of kmalloc's as they lie in the layout. */
+/* Bytes that a sheaf of the class may grow to; of kmalloc's also before its cache is open. */
 static inline uint32_t sheaf_limit(unsigned class)
 {
 	return class <= NR_SIZE_CLASSES ? sheaf_places[class].most :
