@@ -292,6 +292,9 @@ bool percpu_grow(unsigned class)
 	if (r == &empty)
 		return !READ_ONCE(all_stopped) && open_region(n);
 	begin = READ_ONCE(r->sheaf[class].begin);
+	/* Closed: only who closed it opens it, by a store that no sequence may overlap. */
+	if (!begin)
+		return false;
 	/* It has begun there, or who moved it was interrupted between the two steps. */
 	if (READ_ONCE(r->end[class]) < begin)
 		return rseq_set_end(class, begin, begin + sheaf_first_cap(class, begin)) == RSEQ_DONE;

@@ -281,7 +281,8 @@ bool slot_grow(unsigned class)
 	struct region *r = slot->region;
 	uint32_t cap = r->end[class] - r->sheaf[class].begin, max = sheaf_limit(class);
 
-	if (cap < max && region_should_grow(r, class, cap)) {
+	/* One that is closed stays so. */
+	if (r->sheaf[class].begin && cap < max && region_should_grow(r, class, cap)) {
 		cap = MIN(2 * cap, max);
 		if (r->sheaf[class].begin != sheaf_place(class, cap))
 			move_sheaf(r, class, sheaf_place(class, cap));

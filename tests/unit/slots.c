@@ -273,6 +273,24 @@ START_TEST(second_comes_in_free)
 }
 END_TEST
 
+/* While a cache is shrunk or destroyed, however many misses there are. */
+START_TEST(closed_stays_closed)
+{
+	unsigned class = size_class(SIZE);
+	void *p;
+
+	start(4);
+	p = kmalloc(SIZE);
+	slot_close_class(class);
+	for (int i = 0; i < 300; i++)
+		must(!percpu_grow(class));
+	must(!percpu_push(class, p) && !percpu_pop(class));
+	slot_open_class(class);
+	must(percpu_push(class, p) && percpu_pop(class) == p);
+	kfree(p);
+}
+END_TEST
+
 /* As a fork has them: nobody gets in, and nobody waits. */
 START_TEST(all_are_held)
 {
@@ -382,7 +400,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		alone_there_is_one, of_the_cpu, second_comes_in_a_miss, second_comes_in_malloc,
-		second_comes_in_free, all_are_held, copied_in_the_midst,
+		second_comes_in_free, closed_stays_closed, all_are_held, copied_in_the_midst,
 		only_the_size_decides,
 	};
 
