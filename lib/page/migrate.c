@@ -49,10 +49,11 @@ static bool is_wanted(void)
 	       READ_ONCE(refused) < REFUSED_MAX;
 }
 
-bool migrate_has(size_t npages)
+bool migrate_has(size_t least, size_t npages)
 {
 	return is_wanted() && !limit_is_set() && !thp_pool_page() &&
-	       READ_ONCE(zones[ZONE_BRK].free_touched) >= npages && os_can_move();
+	       READ_ONCE(zones[ZONE_BRK].free_touched) >= least &&
+	       (npages < HUGE_PAGES || os_can_move());
 }
 
 static size_t region_touched(pfn_t pfn)

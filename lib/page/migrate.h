@@ -17,8 +17,11 @@
  * part of the run is not there any more, and it must not be used.
  */
 bool migrate_in(void *addr, size_t npages);
-/* Are there so many free touched pages, and may they be moved? A look without a lock. */
-bool migrate_has(size_t npages);
+/*
+ * Are there @least free touched pages for a run of @npages, and may they be moved there,
+ * if it is long enough for that? A look without a lock.
+ */
+bool migrate_has(size_t least, size_t npages);
 /* These pages leave the zone. With zone_lock held. */
 void migrate_forget(struct section *s, size_t page, size_t end);
 

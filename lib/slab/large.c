@@ -6,9 +6,9 @@
  * whole pages of a zone, exactly as many as needed. When the system gives no
  * mapping the zone is asked too, and the other way round.
  *
- * Blocks that are larger than the dynamic threshold ever becomes, and that could lie
- * free as a whole afterwards, come from a zone too where a good part of their pages lies
- * free in memory: as a mapping, all of them would be faulted in.
+ * malloc(3) has it that mappings are for what the free list cannot serve. So blocks that
+ * could lie free as a whole afterwards come from a zone too where a good part of as many
+ * pages lies free in memory: as a mapping, all of them would be faulted in.
  *
  * The first page's state decides who may free: it goes from PG_LARGE to PG_NONE
  * by one compare-and-swap, so of two racing frees one is told.
@@ -65,8 +65,10 @@ static void *run_alloc(size_t size, size_t align, bool zero, unsigned how)
 /* Has a zone what a mapping would have to fault in? See above. */
 static bool is_in_memory(size_t size, bool zero, unsigned how)
 {
-	return size > TUNE_DYNAMIC_MAX && !zero && !(how & ALLOC_MOVES) &&
-	       size <= READ_ONCE(tune.watermark) && migrate_has(bytes_pages(size) / IN_MEMORY_PART);
+	size_t npages = bytes_pages(size);
+
+	return !zero && !(how & ALLOC_MOVES) && size <= READ_ONCE(tune.watermark) &&
+	       migrate_has(npages / IN_MEMORY_PART, npages);
 }
 
 void *large_alloc(size_t size, size_t align, bool zero, unsigned how)

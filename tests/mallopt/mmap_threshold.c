@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * M_MMAP_THRESHOLD: a request of at least so many bytes has a mapping of its own, made by one mmap
- * and given back by one munmap. Until the program sets one of the four parameters the threshold
- * follows the mapped blocks that are freed, up to 32 MiB.
+ * M_MMAP_THRESHOLD: a request of at least so many bytes that the free list cannot serve has a
+ * mapping of its own, made by one mmap and given back by one munmap. Until the program sets one
+ * of the four parameters the threshold follows the mapped blocks that are freed, up to 32 MiB.
  */
 #include <malloc.h>
 
@@ -145,6 +145,23 @@ static void resized(void)
 	CHECK(mapped() == before, "%zu mapped blocks are left", mapped() - before);
 }
 
+/* What the free list can serve is not mapped, however large. */
+static void from_the_list(void)
+{
+	char *piece[20];
+	void *guard;
+
+	for (size_t i = 0; i < ARRAY_LEN(piece); i++) {
+		piece[i] = hard_malloc(100 * KIB);
+		hard_fill(piece[i], 100 * KIB, i);
+	}
+	guard = hard_malloc(100);
+	for (size_t i = 0; i < ARRAY_LEN(piece); i++)
+		free(piece[i]);
+	CHECK(!cycle(MIB), "1 MiB is mapped, though twice as much lies free");
+	free(guard);
+}
+
 /* Each in a process of its own: the thresholds are never learned twice. */
 #define IN_CHILD(call) \
 	do { \
@@ -170,6 +187,7 @@ int main(void)
 	IN_CHILD(not_frozen(M_MXFAST, 64));
 	IN_CHILD(not_frozen(M_ARENA_MAX, 1));
 	IN_CHILD(resized());
+	IN_CHILD(from_the_list());
 	fixed();
 	return 0;
 }

@@ -202,6 +202,41 @@ START_TEST(instead_of_mappings)
 }
 END_TEST
 
+/* Shorter ones too, as soon as a quarter is in memory; for these nothing is moved. */
+START_TEST(instead_of_short_mappings)
+{
+	const size_t npages = 64, size = npages * PAGE_SIZE;
+	char *quarter;
+
+	unit_boot();
+	fake.can_move = false;
+	quarter = get(npages / 4, 1);
+	get(1, 1);
+	/* The first is written down in a page of the heap. */
+	ck_assert_ptr_nonnull(large_alloc(size, PAGE_SIZE, false, ALLOC_NORMAL));
+	page_free(quarter, npages / 4 - 1, npages / 4 - 1);
+	ck_assert_ptr_nonnull(large_alloc(size, PAGE_SIZE, false, ALLOC_NORMAL));
+	ck_assert_uint_eq(fake.calls[FAKE_MAP], 2);
+	page_free(quarter + (npages / 4 - 1) * PAGE_SIZE, 1, 1);
+	ck_assert_ptr_nonnull(large_alloc(size, PAGE_SIZE, true, ALLOC_NORMAL));
+	ck_assert_uint_eq(fake.calls[FAKE_MAP], 3);
+	ck_assert_ptr_nonnull(large_alloc(size, PAGE_SIZE, false, ALLOC_NORMAL | ALLOC_MOVES));
+	ck_assert_uint_eq(fake.calls[FAKE_MAP], 4);
+	ck_assert_ptr_nonnull(large_alloc(size, PAGE_SIZE, false, ALLOC_NORMAL));
+	ck_assert_uint_eq(fake.calls[FAKE_MAP], 4);
+	ck_assert_uint_eq(fake.calls[FAKE_MOVE], 0);
+	zones_hold();
+	/* Where a region would have to be moved, and cannot be, nothing changes. */
+	page_free(get(HUGE_PAGES, 1), HUGE_PAGES, HUGE_PAGES);
+	ck_assert_ptr_nonnull(large_alloc(HUGE_SIZE, PAGE_SIZE, false, ALLOC_NORMAL));
+	ck_assert_uint_eq(fake.calls[FAKE_MAP], 5);
+	/* Nor once a parameter is set. */
+	ck_assert_int_eq(tune_mallopt(-2, 1 << 20), 1);
+	ck_assert_ptr_nonnull(large_alloc(size, PAGE_SIZE, false, ALLOC_NORMAL));
+	ck_assert_uint_eq(fake.calls[FAKE_MAP], 6);
+}
+END_TEST
+
 /* What lies above the break is forgotten. */
 START_TEST(forgotten)
 {
@@ -223,7 +258,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		comes, stays, never_quietly, never_with_parameters, never_without, refused, lost,
-		instead_of_mappings, forgotten,
+		instead_of_mappings, instead_of_short_mappings, forgotten,
 	};
 
 	return unit_run("migrate", tests, ARRAY_SIZE(tests));
