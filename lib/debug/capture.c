@@ -19,7 +19,9 @@
  *    while another thread has it) is lost; there are enough.
  *
  * 3. The library is asked only where nested calls cannot happen: it may
- *    allocate, so a flag of the thread sends those away.
+ *    allocate, so a flag of the thread sends those away. In a child of fork its
+ *    locks, and the dynamic linker's, may be those of a thread that is gone: there
+ *    it is asked no more.
  */
 #include "debug/capture.h"
 
@@ -50,7 +52,7 @@ struct desk {
 
 enum { BY_NOTHING, BY_MEMO, BY_LIBRARY };
 
-static uint8_t by;		/* constant after capture_load() */
+static uint8_t by;		/* constant after capture_load(), but for a child of fork */
 static uint32_t depth;		/* constant after capture_init() */
 
 /* Set once, by compare-and-swap. */
@@ -335,14 +337,18 @@ void capture_load(void)
 			     "unwind: no libunwind.so.8 and no libgcc_s.so.1: as with auto");
 }
 
+void capture_fork_child(void)
+{
+	if (by == BY_LIBRARY)
+		by = BY_MEMO;
+}
+
 const char *stack_unwinder(void)
 {
 	if (by == BY_NOTHING)
 		return "none";
-	if (unw_backtrace)
-		return "libunwind";
-	if (gcc_backtrace)
-		return "libgcc";
+	if (by == BY_LIBRARY)
+		return unw_backtrace ? "libunwind" : "libgcc";
 	return rule_frame_pointers() ? "fp" : "memo";
 }
 

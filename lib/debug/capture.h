@@ -21,6 +21,8 @@ uint32_t stack_known(uintptr_t frame);
 void capture_init(void);
 /* Load what unwind=libunwind needs, where dlopen() may be called: our constructor. */
 void capture_load(void);
+/* In the child of a process that had other threads. */
+void capture_fork_child(void);
 
 /* What unwind= came to mean in this process, and depth=: for the snapshot. */
 const char *stack_unwinder(void);

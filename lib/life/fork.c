@@ -18,6 +18,7 @@
  */
 #include "life/fork.h"
 
+#include "debug/capture.h"
 #include "debug/depot.h"
 #include "life/kswapd.h"
 #include "observe/trigger.h"
@@ -78,6 +79,7 @@ static void release(bool child)
 		lock_after_fork(&c->list_lock, child);
 	percpu_fork_done(child);
 	if (child) {
+		capture_fork_child();
 		caches_fork_child();
 		deferred_fork_child();
 	}

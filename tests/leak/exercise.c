@@ -238,6 +238,38 @@ static int fork_storm(void)
 	return 0;
 }
 
+/* --- a fork while another thread has the dynamic linker's lock, as who walks by a library has --- */
+
+static atomic_bool inside;
+
+static int stay(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)info, (void)size, (void)arg;
+	atomic_store(&inside, true);
+	while (!atomic_load(&stop))
+		usleep(1000);
+	return 1;
+}
+
+static void *stayer(void *arg)
+{
+	dl_iterate_phdr(stay, NULL);
+	return arg;
+}
+
+/* Nobody but the child allocates meanwhile: a walk in here would wait, and be right. */
+static int fork_held(void)
+{
+	pthread_t t = start(stayer, 0);
+
+	while (!atomic_load(&inside))
+		usleep(1000);
+	fork_once();
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+	return 0;
+}
+
 /* --- a signal storm; where it hits no allocation, its handler allocates --- */
 
 static atomic_long handled, allocated;
@@ -652,7 +684,8 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } exercises[] = {
-	{"phdr", phdr}, {"swap", swap}, {"fork", fork_storm}, {"storm", storm},
+	{"phdr", phdr}, {"swap", swap}, {"fork", fork_storm}, {"fork_held", fork_held},
+	{"storm", storm},
 	{"many", many}, {"crowd", crowd}, {"coming", coming}, {"idle", idle}, {"suspended", suspended},
 	{"busy", busy}, {"leaks", leaks}, {"clean", clean}, {"reused", reused},
 	{"heap", heap}, {"amounts", amounts},

@@ -155,6 +155,11 @@ def forks_while_libunwind_walks(rig):
     rig.run("leak=on,unwind=libunwind", "exercise", "fork", 200)
 
 
+@test(*UNWINDERS)
+def a_fork_while_the_dynamic_linker_is_locked(rig, unwind):
+    rig.run(f"leak=on,unwind={unwind}", "exercise", "fork_held")
+
+
 @test()
 def every_forked_child_reports(rig):
     rig.run("leak=exit,leak_output=%p.snap", "exercise", "fork", 60)
