@@ -93,6 +93,14 @@ class Rig:
     def snapshots(self, pattern="*.snap"):
         return [Snapshot(p) for p in sorted(self.work.glob(pattern))]
 
+    def answers(self, count):
+        """So many snapshots of a process that goes on, or None: one may be half written."""
+        try:
+            found = self.snapshots()
+        except reports.Damaged:
+            return None
+        return found if len(found) >= count else None
+
 
 def stacks(pid):
     """For a hang: what every thread waits for."""
@@ -118,7 +126,7 @@ def wait_line(proc, seconds=20):
     return proc.stdout.readline()
 
 
-def wait_until(what, seconds=10):
+def wait_until(what, seconds=30):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         got = what()
@@ -126,6 +134,17 @@ def wait_until(what, seconds=10):
             return got
         time.sleep(0.02)
     return None
+
+
+def wait_caught(proc, sig):
+    """A signal that comes before the library has a handler for it ends the process."""
+    status = Path(f"/proc/{proc.pid}/status")
+
+    def caught():
+        mask = re.search(r"SigCgt:\s*(\w+)", status.read_text())
+        return mask and int(mask.group(1), 16) >> (sig - 1) & 1
+
+    need(wait_until(caught), f"signal {sig} is not caught")
 
 
 # --- hangs and crashes ---
@@ -194,6 +213,7 @@ def harass(rig, what, conf, seconds, least=3):
     """Reports on demand, one upon the other, while the program runs."""
     proc = rig.start(f"leak=on,leak_output=%p.%n.snap,leak_signal={int(signal.SIGUSR1)},{conf}",
                      "exercise", what, seconds)
+    wait_caught(proc, signal.SIGUSR1)
     time.sleep(0.3)
     while proc.poll() is None:
         proc.send_signal(signal.SIGUSR1)
@@ -247,13 +267,12 @@ def idle_reports(rig, conf, ask):
     try:
         need(wait_line(proc) == "ready\n", "it is not ready")
         ask(proc)
-        first = wait_until(rig.snapshots)
-        need(first, "no answer within 10 s")
+        need(wait_until(lambda: rig.answers(1)), "no answer")
         proc.stdin.write("m")
         proc.stdin.flush()
         need(wait_line(proc) == "more\n", "it did not go on")
         ask(proc)
-        need(wait_until(lambda: len(rig.snapshots()) == 2), "no second answer within 10 s")
+        need(wait_until(lambda: rig.answers(2)), "no second answer")
         _, err = proc.communicate(timeout=20)
     finally:
         if proc.poll() is None:
@@ -313,7 +332,7 @@ def a_thread_that_no_signal_reaches(rig):
         need(wait_line(proc) == "ready\n", "it is not ready")
         begin = time.monotonic()
         proc.send_signal(signal.SIGUSR2)
-        need(wait_until(rig.snapshots, 7), "no answer while the thread is suspended")
+        need(wait_until(lambda: rig.answers(1), 7), "no answer while the thread is suspended")
         need(time.monotonic() - begin < 7, "a late answer")
         _, err = proc.communicate(timeout=20)
     finally:
@@ -325,9 +344,14 @@ def a_thread_that_no_signal_reaches(rig):
 
 @test()
 def reports_come_at_an_interval(rig):
-    rig.run("leak=on,leak_output=%p.%n.snap,leak_interval=1", "exercise", "busy", 3.6)
-    found = rig.snapshots()
-    need(3 <= len(found) <= 4, f"{len(found)} reports in 3.6 s at one a second")
+    proc = rig.start("leak=on,leak_output=%p.%n.snap,leak_interval=1", "exercise", "busy", 60)
+    found = wait_until(lambda: rig.answers(4))
+    proc.kill()
+    proc.communicate()
+    need(found, "less than four reports in half a minute")
+    at = [s.numbers("time")[1] / 1000 for s in found]
+    gaps = [b - a for a, b in zip([0, *at], at)]
+    need(min(gaps) > 0.99 and min(gaps) < 1.5, f"reports at one a second came after {at}")
     counts = [lost(s)["direct"] for s in found]
     need(counts == sorted(counts) and counts[0] < counts[-1], f"leaks reported: {counts}")
 
@@ -414,10 +438,18 @@ def nothing_is_said_of_a_clean_program(rig):
 
 @test("64K", "512K")
 def a_profile_estimates_without_bias(rig, rate):
-    """By four standard deviations of what so many samples can know."""
+    """By four standard deviations of what so many samples can know; a bias is there each time, chance is not."""
     tool = reports.Tool(rig.programs / "exercise")
     if tool.missing():
         raise Skipped(tool.missing())
+    try:
+        profile_estimates(rig, rate, tool)
+    except Failed as e:
+        print(f"# once more: {e}")
+        profile_estimates(rig, rate, tool)
+
+
+def profile_estimates(rig, rate, tool):
     rig.command(0, tool.tool, "run", f"--profile={rate}", "-o", "profile.json", "--",
                 rig.programs / "exercise", "amounts")
     found = {}
