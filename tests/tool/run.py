@@ -228,6 +228,8 @@ def on_terminal(keys):
     """A shell with job control on a terminal of its own; what it printed."""
     pid, fd = pty.fork()
     if pid == 0:
+        # what a background job ignores would be ignored by all below it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execvpe("bash", ["bash", "--norc", "-i"], {**environment, "PS1": "$ ", "TERM": "dumb"})
     seen = ""
 
