@@ -267,7 +267,7 @@ BLOCK("last_thread", case_main_gone, "direct 1 1024", 1024)
 LEAK("last_thread", case_in_last_thread, "direct 1 1025", 1025)
 APART static void *end_last(void *arg)
 {
-	usleep(50000);
+	wait_main_ended();
 	case_in_last_thread();
 	return arg;
 }
@@ -707,7 +707,7 @@ STEP("young", hold_young)
 /* Sleeping threads have come to rest. */
 static int end_rested(void)
 {
-	usleep(200000);
+	wait_rest(truth_spinning);
 	exit(0);
 }
 

@@ -57,7 +57,7 @@ STEP("threads", hold_on_own_stack)
 	NEED(pthread_attr_setstack(&attr, stack, 1 << 20) == 0);
 	NEED(pthread_create(&thread, &attr, sleep_on_own_stack, NULL) == 0);
 	pthread_attr_destroy(&attr);
-	usleep(50000);
+	wait_for_sleeper();
 }
 
 ON_THREAD(case_detached_stack, "reachable 1 600 root=stack|reg")
@@ -165,13 +165,14 @@ APART static void *spin_in_r11(void *arg)
 	sleeper_is_ready();
 	scrub();
 	__asm__ volatile("movabs $0xa5a5a5a5a5a5a5a5, %%rax\n\t"
-			 "mov %0, %%r11\n\t"
+			 "mov %1, %%r11\n\t"
 			 "xor %%rax, %%r11\n\t"
-			 "xor %%eax, %%eax\n"
+			 "xor %%eax, %%eax\n\t"
+			 "movl $1, %0\n"
 			 "1:\n\t"
 			 "pause\n\t"
 			 "jmp 1b"
-			 :
+			 : "=m"(truth_spinning)
 			 : "m"(hidden_busy)
 			 : "rax", "r11", "memory");
 	return arg;
@@ -181,6 +182,8 @@ STEP("threads", hold_in_busy)
 {
 	HOLD(hidden_busy, hide(case_register_busy()));
 	start_sleeper(spin_in_r11, NULL);
+	while (!truth_spinning)
+		usleep(1000);
 }
 
 /* What the kernel saves of the vector unit lies on the stack of a stopped thread. */

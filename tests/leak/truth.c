@@ -10,14 +10,19 @@
 #include "ends.h"
 
 #include <alloca.h>
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 extern const struct truth_case __start_truth_cases[];
@@ -25,6 +30,7 @@ extern const struct truth_case __stop_truth_cases[];
 
 static char directory[PATH_MAX];
 static sem_t ready;
+volatile int truth_spinning;
 
 void truth_note(const char *line)
 {
@@ -163,6 +169,55 @@ long truth_threads(void)
 void wait_threads(long count)
 {
 	while (truth_threads() > count)
+		usleep(1000);
+}
+
+static char thread_state(const char *tid)
+{
+	char path[300], text[256] = "";
+	const char *at;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	at = strrchr(text, ')');
+	return at && at[1] ? at[2] : 'X';
+}
+
+/* How many threads but the caller do not sleep; -1: the first one has not ended. Without malloc. */
+static int at_work(bool ended)
+{
+	static char list[1 << 16] __attribute__((aligned(8)));
+	int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), busy = 0;
+	long n = syscall(SYS_getdents64, fd, list, sizeof(list));
+
+	NEED(n > 0);
+	close(fd);
+	for (long at = 0; at < n; at += ((struct dirent64 *)(list + at))->d_reclen) {
+		const char *tid = ((struct dirent64 *)(list + at))->d_name;
+		pid_t number = atoi(tid);
+
+		if (tid[0] == '.' || number == (pid_t)syscall(SYS_gettid))
+			continue;
+		if (ended && number == getpid() && thread_state(tid) != 'Z')
+			return -1;
+		busy += thread_state(tid) != 'S';
+	}
+	return busy;
+}
+
+void wait_rest(int spinning)
+{
+	while (at_work(false) > spinning)
+		usleep(1000);
+}
+
+void wait_main_ended(void)
+{
+	while (at_work(true) < 0)
 		usleep(1000);
 }
 

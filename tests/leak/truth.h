@@ -93,6 +93,9 @@ void sleeper_is_ready(void);
 void wait_for_sleeper(void);
 long truth_threads(void);
 void wait_threads(long count);		/* until there are no more, the dead ones gone */
+extern volatile int truth_spinning;	/* threads that are to spin, and do */
+void wait_rest(int spinning);		/* until all other threads but so many sleep */
+void wait_main_ended(void);		/* by pthread_exit(), and its stack is nobody's */
 
 #ifdef __cplusplus
 }
