@@ -225,7 +225,9 @@ static void keeps(void)
 	}
 	for (size_t i = 0; i < 600; i++)
 		free(p[i]);
-	hard_usleep(1500000);
+	comes_down(base + 40 * MIB);
+	/* and no further */
+	hard_usleep(500000);
 	now = rss() - base;
 	CHECK(now >= 28 * MIB && now <= 40 * MIB, "%zu MiB are kept, not 32", now >> 20);
 }
