@@ -30,6 +30,7 @@
 #include "os/bug.h"
 #include "page/zone.h"
 
+#define FETCH_ORDERS	8	/* of page_fetch_free(): larger blocks are few, and at hand */
 #define RUN_TRIES	64	/* candidates of buddy_alloc_run */
 
 /* Orders lie one behind the other in section->free; 9 and 10 have a word each. */
@@ -111,6 +112,20 @@ static void count(struct section *s, size_t page, size_t npages, bool freed)
 		ADD_ONCE(s->zone->free, -npages);
 		ADD_ONCE(s->zone->free_touched, -touched);
 		s->zone->low_touched = MIN(s->zone->low_touched, s->zone->free_touched);
+	}
+}
+
+void page_fetch_free(const void *addr)
+{
+	pfn_t pfn = addr_pfn(addr);
+	struct section *s = section_of(pfn);
+	size_t page = pfn - s->base;
+
+	__builtin_prefetch(&s->classmap[page], 1);
+	__builtin_prefetch(&s->touched[page / 64], 1);
+	for (unsigned o = 0; o < FETCH_ORDERS; o++) {
+		__builtin_prefetch(order_map(s, o) + (page >> o) / 64, 1);
+		__builtin_prefetch(s->level[o], 1);
 	}
 }
 

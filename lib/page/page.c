@@ -366,19 +366,30 @@ static void empty_run(pfn_t pfn, size_t npages)
 	lock_release(&zone_lock);
 }
 
+/* Programs that set parameters count on no other call than those that they expect. */
+static bool may_be_sparse(const void *addr, size_t npages, size_t least)
+{
+	return npages >= least && tune_is_dynamic() &&
+	       IS_ALIGNED((uintptr_t)addr, os_page_size()) &&
+	       untouched(addr_pfn(addr), npages) >= least;
+}
+
 void page_free_sparse(void *addr, size_t npages, bool zeroed)
 {
-	size_t least = zeroed ? SPARSE_ZEROED : SPARSE_MIN, done = 0;
+	size_t done = 0;
 	struct resident found = { 0 };
 	pfn_t pfn = addr_pfn(addr);
 	bool empty = false;
 
-	/* Programs that set parameters count on no other call than those. */
-	if (npages < least || !tune_is_dynamic() ||
-	    !IS_ALIGNED((uintptr_t)addr, os_page_size()) || untouched(pfn, npages) < least) {
-		page_free(addr, npages, npages);
+	if (!may_be_sparse(addr, npages, zeroed ? SPARSE_ZEROED : SPARSE_MIN)) {
+		lock_acquire(&zone_lock);
+		set_class(pfn, 1, CLASS_NONE);
+		free_locked(pfn, npages, npages, true);
+		reclaim_after_free(pfn, npages);
+		lock_release(&zone_lock);
 		return;
 	}
+	page_set_class(addr, 1, CLASS_NONE);
 	page_of(pfn)->state = PG_NONE;
 	while (done < npages) {
 		size_t n = MIN(npages - done, SPARSE_CHUNK);

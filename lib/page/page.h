@@ -99,12 +99,15 @@ void page_free(void *addr, size_t npages, size_t written);
  */
 bool page_try_free(void *addr, size_t npages, size_t written);
 
+/* The page in use is about to be freed: fetch what buddy_free() will write. Lock-free. */
+void page_fetch_free(const void *addr);
+
 /*
- * As page_free for a run that the program may have written anywhere; but where
- * many of its pages were untouched before, the system is asked which of them are
- * in memory: so that a sparse array is not zeroed as a whole when it is next
- * handed out. Some sparse ones are emptied. @zeroed: the program got it zeroed, and
- * is likely to ask for that again.
+ * As page_free for a run that the program may have written anywhere; its first page
+ * loses its class. But where many of its pages were untouched before, the system is
+ * asked which of them are in memory: so that a sparse array is not zeroed as a whole
+ * when it is next handed out. Some sparse ones are emptied. @zeroed: the program got it
+ * zeroed, and is likely to ask for that again.
  */
 void page_free_sparse(void *addr, size_t npages, bool zeroed);
 

@@ -97,6 +97,7 @@ void large_free(void *p)
 
 	if (!page || !IS_ALIGNED((uintptr_t)p, PAGE_SIZE))
 		bad_pointer("free", p);
+	page_fetch_free(p);
 	npages = page->npages;
 	if (!__atomic_compare_exchange_n(&page->state, &large, PG_NONE, false,
 					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
@@ -104,7 +105,6 @@ void large_free(void *p)
 			bad_pointer("free", p);
 		bug("double free of %p: another thread is freeing it", p);
 	}
-	page_set_class(p, 1, CLASS_NONE);
 	large_count(-(long)npages, -1);
 	page_free_sparse(p, npages, page->zeroed);
 }

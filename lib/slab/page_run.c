@@ -71,7 +71,6 @@ static void release(void *p, size_t npages)
 {
 	if (unlikely(READ_ONCE(budget_active)))
 		budget_uncharge(p);
-	page_set_class(p, 1, CLASS_NONE);
 	page_free_sparse(p, npages, false);
 }
 
