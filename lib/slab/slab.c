@@ -29,6 +29,7 @@
 #include "slab/units.h"
 
 #define EMPTY_MAX	16u
+#define FETCH_MOST	16u
 
 static unsigned bucket_for(const struct kmem_cache *c, const struct slab *s)
 {
@@ -433,10 +434,24 @@ static void put_objects(struct kmem_cache *c, void *const *objs, size_t n)
 	WRITE_ONCE(c->nr_inuse, c->nr_inuse - n);
 }
 
+/* Descriptors and bitmaps may be in no near cache: of a small batch, fetch all at once. */
+static void fetch_slabs(const struct kmem_cache *c, void *const *objs, size_t n)
+{
+	for (size_t k = 0; k < n && n <= FETCH_MOST; k++) {
+		struct slab *s = (struct slab *)page_near(slab_base(c, objs[k]));
+
+		if (unlikely(!s))
+			break;
+		__builtin_prefetch(s, 1);
+		__builtin_prefetch(slab_bitmap(s) + slab_index(c, objs[k]) / 64, 1);
+	}
+}
+
 void slab_free(struct kmem_cache *c, void *const *objs, size_t n)
 {
 	struct slab *dead;
 
+	fetch_slabs(c, objs, n);
 	lock_acquire(&c->list_lock);
 	put_objects(c, objs, n);
 	dead = reap(c, empty_limit(c));
