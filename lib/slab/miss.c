@@ -22,9 +22,9 @@
 #define CACHE_LINE	64
 
 /* A batch that found no room in a sheaf: barn, else slabs. */
-static void spill(struct kmem_cache *c, void *const *objs, size_t n)
+static void spill(struct kmem_cache *c, void *const *objs, size_t n, bool to_barn)
 {
-	if (!n || (barn_is_for(c, percpu_self()) && barn_put(c, objs, n, true)))
+	if (!n || (to_barn && barn_put(c, objs, n, true)))
 		return;
 	slab_free(c, objs, n);
 	WRITE_ONCE(c->freed, READ_ONCE(c->freed) + n * c->size);
@@ -96,7 +96,7 @@ __noinline void *class_refill(unsigned class, unsigned how)
 	n--;
 	obj = objs[n];
 	kept = percpu_push_batch(class, objs, n);
-	spill(c, objs, n - kept);
+	spill(c, objs, n - kept, barn_is_for(c, percpu_self()));
 	track_forget(batch, want);
 	return obj;
 }
@@ -106,17 +106,20 @@ __noinline void class_flush(unsigned class, void *obj)
 {
 	struct kmem_cache *c = &kmem_caches[class];
 	void *objs[BATCH_LIMIT];
+	bool to_barn;
 	size_t n;
 
 	if (unlikely(deferred_any()))
 		deferred_drain();
 	if (percpu_grow(class) && percpu_push(class, obj))
 		return;
-	n = percpu_pop_batch(class, objs, percpu_refill_size(class));
-	spill(c, objs, n);
+	to_barn = barn_is_for(c, percpu_self());
+	n = to_barn ? percpu_refill_size(class) : percpu_slice_size(class);
+	n = percpu_pop_batch(class, objs, n);
+	spill(c, objs, n, to_barn);
 	track_forget(objs, n);
 	if (!percpu_push(class, obj))
-		spill(c, &obj, 1);
+		spill(c, &obj, 1, to_barn);
 }
 
 void *class_try(unsigned class, unsigned how)
@@ -141,7 +144,7 @@ void class_free_bulk(unsigned class, void **p, size_t n)
 		return;
 	if (percpu_grow(class))
 		n -= percpu_push_batch(class, p, n);
-	spill(c, p, n);
+	spill(c, p, n, n && barn_is_for(c, percpu_self()));
 }
 
 /* How many of them, from the first on, may go back as one. */

@@ -253,16 +253,15 @@ uint32_t percpu_self(void)
 size_t percpu_refill_size(unsigned class)
 {
 	long n = may_rseq() ? number_hint() : -1;
-	struct region *r;
-	uint32_t half;
 
-	if (n < 0)
-		return slot_refill_size(class);
-	r = READ_ONCE(hit.region[n]);
-	/* Half of what it may hold: room stays for what is freed next. */
-	half = (READ_ONCE(r->end[class]) - READ_ONCE(r->sheaf[class].begin)) /
-	       (2 * (uint32_t)sizeof(void *));
-	return CLAMP(half, 1u, kmem_caches[class].batch);
+	return n >= 0 ? region_half(READ_ONCE(hit.region[n]), class) : slot_refill_size(class);
+}
+
+size_t percpu_slice_size(unsigned class)
+{
+	long n = may_rseq() ? number_hint() : -1;
+
+	return n >= 0 ? region_slice(READ_ONCE(hit.region[n]), class) : slot_slice_size(class);
 }
 
 /* To a place further up, by way of the caller's stack. */

@@ -41,6 +41,9 @@ struct region {
 	/* Of percpu_grow(); hints, racy. */
 	uint8_t misses[NR_CLASSES];
 	uint16_t since[NR_CLASSES];	/* when the first of them was: ms, cut off */
+	/* Of region_slice(), for kmalloc's; ditto. */
+	uint16_t slice[NR_SIZE_CLASSES + 1];	/* what went to the slabs last */
+	uint16_t below[NR_SIZE_CLASSES + 1];	/* which object lay below it, cut off */
 };
 
 static inline void **region_at(struct region *r, uint32_t off)
@@ -63,8 +66,10 @@ static inline bool percpu_push(unsigned class, void *obj)
 	return percpu_push_how(class, obj, false);
 }
 
-/* How many objects a miss of this class should fetch now. */
+/* How many objects a miss of this class should fetch now, or give to the barn. */
 size_t percpu_refill_size(unsigned class);
+/* How many of a full sheaf should go to the slabs now: more each time, while nothing is taken. */
+size_t percpu_slice_size(unsigned class);
 
 /*
  * Batches lie in arrays as in a sheaf: the last object is the hottest, or was
@@ -165,6 +170,17 @@ static inline uint32_t sheaf_first_cap(unsigned class, uint32_t begin)
 /* One more miss of a sheaf of @cap bytes: is it time for one of twice the room? */
 bool region_should_grow(struct region *r, unsigned class, uint32_t cap);
 
+/* See percpu_refill_size() and percpu_slice_size(). */
+static inline size_t region_half(const struct region *r, unsigned class)
+{
+	uint32_t half = (READ_ONCE(r->end[class]) - READ_ONCE(r->sheaf[class].begin)) /
+			(2 * (uint32_t)sizeof(void *));
+
+	/* Half of what it may hold: room stays for what is freed next. */
+	return CLAMP(half, 1u, kmem_caches[class].batch);
+}
+size_t region_slice(struct region *r, unsigned class);
+
 void slot_init(void);
 /*
  * A thread of the library's own is about to start, or all of them are gone: with them
@@ -176,6 +192,7 @@ bool slot_push(unsigned class, void *obj, bool quiet);
 size_t slot_push_batch(unsigned class, void *const *objs, size_t n);
 size_t slot_pop_batch(unsigned class, void **objs, size_t n);
 size_t slot_refill_size(unsigned class);
+size_t slot_slice_size(unsigned class);
 uint32_t slot_self(void);
 bool slot_grow(unsigned class);
 void slot_open_all(void);

@@ -22,6 +22,8 @@ static uint32_t region_bytes __initdata;
 #define GROW_BYTES	512u
 #define GROW_MOST	64u
 
+#define SLICE_MIN	4u	/* objects that a full sheaf gives to the slabs at first */
+
 /*
  * A load is held up by an earlier store whose address has the same twelve low bits. So what
  * each hit loads and stores should not meet what it stores and loads in the rseq area, at
@@ -45,7 +47,7 @@ static uint32_t place_next(uint32_t *off, uint32_t bytes)
 
 void region_set_layout(void)
 {
-	uint32_t off = sizeof(struct region);
+	uint32_t off = ALIGN_UP(sizeof(struct region), 64);
 
 	for (unsigned c = 1; c <= NR_SIZE_CLASSES; c++) {
 		sheaf_places[c].most = (uint32_t)(kmalloc_sheaf_most(c) * sizeof(void *));
@@ -132,4 +134,34 @@ bool region_should_grow(struct region *r, unsigned class, uint32_t cap)
 	r->misses[class] = 1;
 	r->since[class] = now;
 	return false;
+}
+
+static uint16_t cut_off(const void *obj)
+{
+	return (uint16_t)((uintptr_t)obj / SIZE_STEP);
+}
+
+/*
+ * Who takes and frees by turns needs little room at a time, and free() should not take
+ * long: small slices. Who frees on and on wants large ones. The object that lay below the
+ * last slice tells them apart: it is in its place unless more has been taken since, at some
+ * time, than had been freed.
+ */
+size_t region_slice(struct region *r, unsigned class)
+{
+	uint32_t begin = READ_ONCE(r->sheaf[class].begin), end = READ_ONCE(r->end[class]);
+	size_t half = region_half(r, class), n;
+	void **objs = region_at(r, end);
+
+	/* The last two of one that is stopped, or about to move. */
+	if (class > NR_SIZE_CLASSES || half <= SLICE_MIN || end < begin || (end - begin) / sizeof(void *) <= half)
+		return half;
+	n = MIN(READ_ONCE(r->slice[class]), half);
+	if (n && cut_off(READ_ONCE(objs[-(ptrdiff_t)n - 1])) == READ_ONCE(r->below[class]))
+		n = MIN(2 * n, half);
+	else
+		n = SLICE_MIN;
+	WRITE_ONCE(r->slice[class], (uint16_t)n);
+	WRITE_ONCE(r->below[class], cut_off(READ_ONCE(objs[-(ptrdiff_t)n - 1])));
+	return n;
 }

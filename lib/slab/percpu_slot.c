@@ -254,9 +254,21 @@ size_t slot_refill_size(unsigned class)
 
 	if (!slot)
 		return 1;
-	half = (slot->region->end[class] - slot->region->sheaf[class].begin) / sizeof(void *) / 2;
+	half = region_half(slot->region, class);
 	slot_leave(slot);
-	return CLAMP(half, 1u, kmem_caches[class].batch);
+	return half;
+}
+
+size_t slot_slice_size(unsigned class)
+{
+	struct slot *slot = slot_enter();
+	size_t n;
+
+	if (!slot)
+		return 1;
+	n = region_slice(slot->region, class);
+	slot_leave(slot);
+	return n;
 }
 
 /* To a place further up; the objects move along. */

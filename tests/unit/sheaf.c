@@ -104,6 +104,67 @@ START_TEST(larger_ones_later)
 }
 END_TEST
 
+static struct kmem_cache *full_sheaf(size_t size)
+{
+	struct kmem_cache *c = cache_of(size);
+
+	while (fill(c) < c->sheaf_max)
+		percpu_grow(c->class);
+	return c;
+}
+
+/* Slices of a full sheaf double while nothing but frees come, and are small again after. */
+START_TEST(slices)
+{
+	struct kmem_cache *c;
+	size_t n, half;
+
+	unit_boot();
+	c = full_sheaf(512);
+	half = percpu_refill_size(c->class);
+	must_eq(percpu_slice_size(c->class), 4);
+	for (n = 4; n < half; n = MIN(2 * n, half)) {
+		must_eq(percpu_pop_batch(c->class, out, n), n);
+		must_eq(percpu_push_batch(c->class, out, n), n);
+		must_eq(percpu_slice_size(c->class), MIN(2 * n, half));
+	}
+	/* As many taken as freed: no other object is where it was. */
+	must_eq(percpu_pop_batch(c->class, out, half), half);
+	must_eq(percpu_push_batch(c->class, out, half), half);
+	must_eq(percpu_slice_size(c->class), half);
+	/* One more, and another in its place. */
+	must_eq(percpu_pop_batch(c->class, out, half + 1), half + 1);
+	must(percpu_push(c->class, out[half]));
+	must_eq(percpu_push_batch(c->class, out, half), half);
+	must_eq(percpu_slice_size(c->class), 4);
+}
+END_TEST
+
+/* free() gives slices to the slabs, and halves to the barn. */
+START_TEST(slices_of_free)
+{
+	struct kmem_cache *c;
+	size_t out_of_slabs, n;
+
+	unit_boot();
+	c = full_sheaf(512);
+	n = c->sheaf_max;
+	must_eq(slab_alloc(c, out, MANY / 2, ALLOC_NORMAL), MANY / 2);
+	barn_note_taker(c, percpu_self());
+	out_of_slabs = c->nr_inuse;
+	class_free(c->class, objs[n++]);
+	must_eq(c->nr_inuse, out_of_slabs - 4);
+	must_eq(percpu_count(c->class), c->sheaf_max - 4 + 1);
+	must_eq(c->barn.count, 0);
+	while (percpu_push(c->class, objs[n]))
+		n++;
+	barn_note_taker(c, percpu_self() + 1);
+	class_free(c->class, objs[n]);
+	must_eq(c->nr_inuse, out_of_slabs - 4);
+	must_eq(c->barn.count, percpu_refill_size(c->class));
+}
+END_TEST
+
 /* A barn that holds a few batches takes no page; what it holds moves with it. */
 START_TEST(small_barn)
 {
@@ -163,7 +224,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		rare_misses, thick_misses, larger_ones_later, small_barn, clear_of_the_area,
+		rare_misses, thick_misses, larger_ones_later, slices, slices_of_free,
+		small_barn, clear_of_the_area,
 	};
 
 	return unit_run("sheaf", tests, ARRAY_SIZE(tests));
