@@ -71,16 +71,25 @@ static bool is_in_memory(size_t size, bool zero, unsigned how)
 	       migrate_has(npages / IN_MEMORY_PART, npages);
 }
 
+/* From a zone in place of a mapping. What no region can be moved to must be free as it is. */
+static void *in_memory_alloc(size_t size, size_t align, bool zero, unsigned how)
+{
+	if (!is_in_memory(size, zero, how))
+		return NULL;
+	return run_alloc(size, align, zero, size < HUGE_SIZE ? how & ALLOC_WAIT : how);
+}
+
 void *large_alloc(size_t size, size_t align, bool zero, unsigned how)
 {
 	bool may_map = how & ALLOC_GROW && vmalloc_allowed();
-	bool mapped = size >= READ_ONCE(tune.mmap_threshold) && may_map &&
-		      !is_in_memory(size, zero, how);
+	bool mapped = size >= READ_ONCE(tune.mmap_threshold) && may_map;
 	void *p = NULL;
 
 	if (unlikely(size > PTRDIFF_MAX - PAGE_SIZE || align > PTRDIFF_MAX))
 		return NULL;
 	if (mapped)
+		p = in_memory_alloc(size, align, zero, how);
+	if (!p && mapped)
 		p = vmalloc_alloc(size, align);
 	if (!p)
 		p = run_alloc(size, align, zero, how);
