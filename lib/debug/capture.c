@@ -34,6 +34,7 @@
 #include "debug/track.h"
 #include "os/bug.h"
 #include "os/code.h"
+#include "os/libc.h"
 #include "os/os.h"
 #include "page/page.h"
 #include "tune/tune.h"
@@ -138,7 +139,7 @@ static struct desk *own_desk(void)
 	d = take_any(owned, OWNED_MAX, (uintptr_t)&debug_thread);
 	if (!d)
 		return NULL;
-	if (pthread_setspecific(key, d)) {
+	if (LIBC(pthread_setspecific)(key, d)) {
 		give_back(d);
 		return NULL;
 	}
@@ -299,7 +300,7 @@ void capture_init(void)
 		fp = true;
 	}
 	rule_init(fp, track_on);
-	has_key = !pthread_key_create(&key, thread_ends);
+	has_key = !LIBC(pthread_key_create)(&key, thread_ends);
 	by = BY_MEMO;
 }
 
@@ -318,16 +319,16 @@ void capture_load(void)
 	/* Local: what it exports would catch the exceptions of the program. */
 	h = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
 	if (h)
-		unw_backtrace = (int (*)(void **, int))dlsym(h, "unw_backtrace");
+		unw_backtrace = (int (*)(void **, int))LIBC(dlsym)(h, "unw_backtrace");
 	if (unw_backtrace) {
 		by = BY_LIBRARY;
 		return;
 	}
 	h = dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);
 	if (h) {
-		gcc_get_ip = (uintptr_t(*)(void *))dlsym(h, "_Unwind_GetIP");
+		gcc_get_ip = (uintptr_t(*)(void *))LIBC(dlsym)(h, "_Unwind_GetIP");
 		gcc_backtrace = (int (*)(int (*)(void *, void *), void *))
-			dlsym(h, "_Unwind_Backtrace");
+			LIBC(dlsym)(h, "_Unwind_Backtrace");
 	}
 	if (!gcc_get_ip)
 		gcc_backtrace = NULL;

@@ -23,6 +23,7 @@
 #include "base/fmt.h"
 #include "observe/helper.h"
 #include "observe/trigger.h"
+#include "os/libc.h"
 #include "os/proc.h"
 #include "tune/tune.h"
 
@@ -114,7 +115,7 @@ static struct sigaction fatal_action(int flags)
 	struct sigaction act = { .sa_flags = (flags & ~OUR_FLAGS) | SA_SIGINFO | SA_ONSTACK };
 
 	act.sa_sigaction = on_fatal;
-	sigfillset(&act.sa_mask);
+	LIBC(sigfillset)(&act.sa_mask);
 	return act;
 }
 
@@ -252,8 +253,8 @@ int catch_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 
 		set = translate(sig, &wanted);
 		/* As the kernel does. */
-		sigdelset(&wanted.sa_mask, SIGKILL);
-		sigdelset(&wanted.sa_mask, SIGSTOP);
+		LIBC(sigdelset)(&wanted.sa_mask, SIGKILL);
+		LIBC(sigdelset)(&wanted.sa_mask, SIGSTOP);
 		believed[sig] = wanted;
 		told[sig] = true;
 	}

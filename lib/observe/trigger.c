@@ -26,6 +26,7 @@
 #include "observe/helper.h"
 #include "observe/leak.h"
 #include "observe/names.h"
+#include "os/libc.h"
 #include "os/proc.h"
 #include "tune/tune.h"
 
@@ -230,7 +231,7 @@ static __noinline void finish(int status, uintptr_t frame)
 		leak_hold();
 	/* The process is ending already: this changes its status, and goes on with it. */
 	if (!track_sampling && !status && tune.leak_exit_code && leak_any(&counts))
-		exit((int)tune.leak_exit_code);
+		LIBC(exit)((int)tune.leak_exit_code);
 }
 
 #ifdef __GLIBC__
@@ -248,7 +249,13 @@ static void at_exit(void)
 }
 #endif
 
+#ifdef __GLIBC__
+/* What the at_quick_exit() of libc_nonshared.a is. */
+int __cxa_at_quick_exit(void (*f)(void *), void *dso);
+static void at_quick(void *arg __unused_arg)
+#else
 static void at_quick(void)
+#endif
 {
 	leak_at_end("exit", "quick_exit");
 }
@@ -261,11 +268,12 @@ void leak_start(void)
 	home = os_pid();
 	leak_names_read();
 #ifdef __GLIBC__
-	on_exit(at_exit, NULL);
+	LIBC(on_exit)(at_exit, NULL);
+	LIBC(__cxa_at_quick_exit)(at_quick, NULL);
 #else
 	atexit(at_exit);
-#endif
 	at_quick_exit(at_quick);
+#endif
 	catch_start(at_the_end);
 	helper_start();
 }

@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "base/fmt.h"
+#include "os/libc.h"
 
 void caller_name(char *buf, size_t size, const void *ip)
 {
 	Dl_info info;
 	const char *base;
 
-	if (!dladdr(ip, &info) || !info.dli_fname) {
+	if (!LIBC(dladdr)(ip, &info) || !info.dli_fname) {
 		fmt_print(buf, size, "%p", ip);
 		return;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/foreign.h"
 
+#include "os/libc.h"
 #include "os/os.h"
 
 bool foreign_all __initdata;
@@ -33,8 +34,8 @@ static bool plausible(size_t word)
 
 bool foreign_serves(void)
 {
-	return &__libc_malloc && &__libc_calloc && &__libc_memalign && &__libc_realloc &&
-	       &__libc_free;
+	return LIBC(__libc_malloc) && LIBC(__libc_calloc) && LIBC(__libc_memalign) &&
+	       LIBC(__libc_realloc) && LIBC(__libc_free);
 }
 
 bool foreign_is_libc(const void *p)
@@ -44,7 +45,7 @@ bool foreign_is_libc(const void *p)
 
 	if (foreign_all)
 		return true;
-	if (!&__libc_free || !IS_ALIGNED(at, 2 * WORD) || at >= 1ul << OS_ADDRESS_BITS ||
+	if (!LIBC(__libc_free) || !IS_ALIGNED(at, 2 * WORD) || at >= 1ul << OS_ADDRESS_BITS ||
 	    at < 2 * os_page_size())
 		return false;
 	if (!size_word(at, &word) || !plausible(word))
@@ -69,18 +70,18 @@ bool foreign_is_libc(const void *p)
 void *foreign_alloc(size_t size, size_t align, bool zero)
 {
 	if (align > 2 * WORD)
-		return __libc_memalign(align, size);
-	return zero ? __libc_calloc(1, size) : __libc_malloc(size);
+		return LIBC(__libc_memalign)(align, size);
+	return zero ? LIBC(__libc_calloc)(1, size) : LIBC(__libc_malloc)(size);
 }
 
 void foreign_free(void *p)
 {
-	__libc_free(p);
+	LIBC(__libc_free)(p);
 }
 
 void *foreign_realloc(void *p, size_t size)
 {
-	return __libc_realloc(p, size);
+	return LIBC(__libc_realloc)(p, size);
 }
 
 size_t foreign_size(const void *p)

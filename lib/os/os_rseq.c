@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "os/libc.h"
 #include "os/syscall.h"
 
 #ifndef SYS_rseq
@@ -83,7 +84,7 @@ static void leave(void *area)
 
 bool os_rseq_own(ptrdiff_t *offset, bool *mm_cid)
 {
-	if (pthread_key_create(&leaving, leave) || !os_rseq_join())
+	if (LIBC(pthread_key_create)(&leaving, leave) || !os_rseq_join())
 		return false;
 	*offset = os_rseq_own_offset();
 	*mm_cid = has_mm_cid();
@@ -104,7 +105,7 @@ bool os_rseq_join(void)
 		return false;
 	}
 	/* May allocate, and so come back here, which finds the area registered. */
-	if (pthread_setspecific(leaving, &own)) {
+	if (LIBC(pthread_setspecific)(leaving, &own)) {
 		leave(&own);
 		return false;
 	}

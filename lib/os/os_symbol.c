@@ -11,6 +11,7 @@
 #include <link.h>
 #include <string.h>
 
+#include "os/libc.h"
 #include "os/proc.h"
 
 extern struct r_debug _r_debug __weak_ref;
@@ -90,6 +91,20 @@ void *os_next_symbol(const char *name)
 		found = look_up(map, name);
 	return found;
 }
+
+#ifdef __GLIBC__
+void *os_libc_symbol(const char *name)
+{
+	const struct link_map *map = &_r_debug ? _r_debug.r_map : NULL;
+	void *found = NULL;
+
+	for (; map && !found; map = map->l_next) {
+		if (map->l_ld != _DYNAMIC)
+			found = look_up(map, name);
+	}
+	return found;
+}
+#endif
 
 void *os_symbol_before(const char *name)
 {

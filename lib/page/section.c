@@ -71,7 +71,7 @@ struct page *page_of(pfn_t pfn)
 	return s->memmap[i / SUB_PAGES] + i % SUB_PAGES;
 }
 
-uintptr_t near_memmaps[NEAR_MEMMAPS] __initdata;
+uintptr_t near_memmaps[NEAR_MEMMAPS] __nearbss;
 static_assert(SUB_PAGES == 1ul << SUB_SHIFT, "one subsection is one largest block");
 static_assert(OS_ADDRESS_BITS - PAGE_SHIFT + SUB_BITS <= 64, "both numbers fit in a word");
 

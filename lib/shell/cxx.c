@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 
 #include "os/bug.h"
+#include "os/libc.h"
 #include "shell/hitpath.h"
 #include "shell/shell.h"
 
@@ -18,10 +19,10 @@ typedef unsigned long ulong_t;
 
 static __cold_path void *next_symbol(const char *name)
 {
-	void *f = dlsym(RTLD_NEXT, name);
+	void *f = LIBC(dlsym)(RTLD_NEXT, name);
 
 	if (!f)
-		f = dlsym(RTLD_DEFAULT, name);
+		f = LIBC(dlsym)(RTLD_DEFAULT, name);
 	return f;
 }
 

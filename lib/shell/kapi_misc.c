@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "os/bug.h"
+#include "os/libc.h"
 #include "page/fault.h"
 #include "page/reserve.h"
 #include "page/task.h"
@@ -96,7 +97,7 @@ __public struct stele_shrinker *stele_shrinker_alloc(unsigned flags, const char 
 	if (!n)
 		return NULL;
 	va_start(ap, fmt);
-	vsnprintf(n->name, sizeof(n->name), fmt, ap);
+	LIBC(vsnprintf)(n->name, sizeof(n->name), fmt, ap);
 	va_end(ap);
 	n->s.flags = flags;
 	n->s.seeks = STELE_DEFAULT_SEEKS;

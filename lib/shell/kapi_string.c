@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Copies of memory and strings, and strings made by formats. */
+#include "os/libc.h"
 #include "shell/kapi.h"
 
 #include <errno.h>
@@ -60,14 +61,14 @@ static char *print(stele_gfp_t gfp, const char *fmt, va_list ap, const void *cal
 	char *p;
 
 	va_copy(again, ap);
-	len = vsnprintf(NULL, 0, fmt, again);
+	len = LIBC(vsnprintf)(NULL, 0, fmt, again);
 	va_end(again);
 	if (len < 0)
 		return NULL;	/* errno is vsnprintf's */
 	p = kapi_alloc((size_t)len + 1, gfp, "kasprintf", caller);
 	if (!p)
 		return NULL;
-	len2 = vsnprintf(p, (size_t)len + 1, fmt, ap);
+	len2 = LIBC(vsnprintf)(p, (size_t)len + 1, fmt, ap);
 	/* What was cut short is terminated; what became shorter too. */
 	return len2 < 0 ? (p[0] = '\0', p) : p;
 }

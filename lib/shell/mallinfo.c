@@ -10,6 +10,7 @@
 #include "life/init.h"
 #include "observe/stats.h"
 #include "os/bug.h"
+#include "os/libc.h"
 
 /* What the C library does not declare (musl; glibc before 2.33) is as in glibc's header. */
 #ifndef HAVE_STRUCT_MALLINFO
@@ -114,5 +115,5 @@ __public int malloc_info(int options, FILE *stream)
 		       (unsigned long)st.arena, (unsigned long)st.max_arena,
 		       (unsigned long)st.arena, (unsigned long)st.arena);
 	/* The stream is the caller's, and stdio its business. */
-	return fwrite(buf, 1, n, stream) == n ? 0 : errno;
+	return LIBC(fwrite)(buf, 1, n, stream) == n ? 0 : errno;
 }

@@ -9,6 +9,7 @@
 
 #include "observe/catch.h"
 #include "observe/trigger.h"
+#include "os/libc.h"
 #include "os/proc.h"
 #include "shell/shell.h"
 
@@ -37,7 +38,7 @@ static handler_t set(int sig, handler_t handler, int flags, bool blocks)
 		return SIG_ERR;
 	}
 	if (blocks)
-		sigaddset(&act.sa_mask, sig);
+		LIBC(sigaddset)(&act.sa_mask, sig);
 	return catch_sigaction(sig, &act, &old) ? SIG_ERR : old.sa_handler;
 }
 

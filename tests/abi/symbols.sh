@@ -14,7 +14,7 @@ readelf -dW "$STELE_LIB" >"$work/dynamic" || bail_out "readelf cannot read $STEL
 readelf -lW "$STELE_LIB" >"$work/segments" || bail_out "readelf cannot read $STELE_LIB"
 readelf -VW "$STELE_LIB" >"$work/versions" || bail_out "readelf cannot read $STELE_LIB"
 
-echo 1..11
+echo 1..12
 
 # nm prints NAME, NAME@VERSION or NAME@@VERSION.
 awk '{ sub(/@.*/, "", $NF); print $NF }' "$work/nm" | sort >"$work/all"
@@ -54,3 +54,8 @@ empty "the library is never unloaded"
 	grep -E 'GNU_STACK.*E ' "$work/segments"
 } >"$work/out"
 empty "no text relocations, no executable stack"
+
+# Each is looked up at every start of every program; what few call is LIBC()'s (os/libc.h).
+awk 'END { if (NR > 18) print NR " names are looked up at each start" }' "$work/needs" >"$work/out"
+grep '(SYMBOLIC)' "$work/dynamic" >>"$work/out"
+empty "at most 18 names are looked up, and in three libraries rather than four"

@@ -11,6 +11,7 @@
  */
 #include "os_fake.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "os/libc.h"
 #include "os/os.h"
 
 #define UNIT		4096ul			/* what the bitmap counts in */
@@ -254,6 +256,13 @@ int os_sbrk(intptr_t delta, void **old_break)
 	pthread_mutex_unlock(&mutex);
 	return err;
 }
+
+#ifdef __GLIBC__
+void *os_libc_symbol(const char *name)
+{
+	return dlsym(RTLD_DEFAULT, name);
+}
+#endif
 
 void *fake_foreign_sbrk(intptr_t delta)
 {
