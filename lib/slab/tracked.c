@@ -293,12 +293,17 @@ static bool clear_sample(const void *p, unsigned class)
 static inline bool quick_free(void *p __unused_arg)
 {
 #ifdef HAVE_RSEQ
-	uint64_t unit = unit_of(p);
-	struct kmem_cache *c = &kmem_caches[unit_class(unit)];
+	struct kmem_cache *c;
 	struct track *t;
+	uint64_t unit;
 	long i;
 
-	if (unlikely(!unit || !hit.tracking || c->ops || tune.free_stacks))
+	/* First: with profile= all that is freed without sequences comes by. */
+	if (unlikely(!hit.tracking))
+		return false;
+	unit = unit_of(p);
+	c = &kmem_caches[unit_class(unit)];
+	if (unlikely(!unit || c->ops || tune.free_stacks))
 		return false;
 	i = slab_index(c, p);
 	if (unlikely(i < 0))
