@@ -7,7 +7,7 @@
 #include "page/page.h"
 
 #define NODES_FIRST	(1u << 13)	/* 128 KiB; those not in use cost nothing */
-#define NODES_MAX	(1u << 16)	/* 1 MiB; then it begins anew */
+#define NODES_MAX	(1u << 14)	/* 256 KiB; then it begins anew: more would not stay cached */
 #define BRANCHES_FIRST	(PAGE_SIZE / sizeof(struct memo_branch))
 
 static size_t nr_slots(const struct memo *m)
