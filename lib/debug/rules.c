@@ -61,6 +61,12 @@ static struct set *set_of(uintptr_t pc)
 	return &sets[((pc >> 4) + (pc >> 16) * 0x9e5) & set_mask];
 }
 
+void rule_prefetch(uintptr_t pc)
+{
+	if (likely(sets))
+		__builtin_prefetch(set_of(pc));
+}
+
 /* A multiple of the word that 16 bits of words hold. */
 static bool is_short(int32_t off)
 {

@@ -117,6 +117,7 @@ static bool step_plain(struct walk *w, const struct rule *r)
 	cfa += (uintptr_t)(intptr_t)r->cfa_off * WORD;
 	if (cfa <= w->sp || !load(w, cfa - WORD, READ_WORD, &ra))
 		return false;
+	rule_prefetch(ra - 1);
 	for (size_t i = 0; i < NR_SAVED; i++) {
 		if (r->saved[i]) {
 			note_set(w, rule_saved_regs[i]);

@@ -128,6 +128,8 @@ struct rule {
 
 /* @pc: inside of the call. */
 void rule_find(uintptr_t pc, struct rule *out);
+/* It will be asked for soon. */
+void rule_prefetch(uintptr_t pc);
 /*
  * @frame_pointers: follow them wherever it is not our own code. @many: there will be a
  * rule for much of the program's code.
