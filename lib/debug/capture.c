@@ -160,16 +160,21 @@ static void know_stack(struct desk *d)
 static uint32_t walk(struct desk *d, uintptr_t frame)
 {
 	struct walk *w = &d->walks[d->turn];
+	struct memo_way way;
+	struct stack_key wanted;
 	uint32_t id;
+	bool fits;
 
 	d->turn = !d->turn;
 	w->frame = frame;
 	w->range = stack_range(&d->stack, frame);
 	w->depth = depth;
 	unwind_walk(w, &d->walks[d->turn]);
-	id = stack_put(w->pcs, w->n);
-	if (id > STACK_FULL)
-		memo_enter(&d->memo, w, id);
+	wanted = stack_key(w->pcs, w->n);
+	fits = memo_way(&d->memo, w, &way);
+	id = stack_put(&wanted);
+	if (fits && id > STACK_FULL)
+		memo_enter(&d->memo, w, &way, id);
 	return id;
 }
 
@@ -193,6 +198,7 @@ static uint32_t ask_library(struct desk *d)
 {
 	uintptr_t *pcs = d->walks[0].pcs;
 	void *all[STACK_DEPTH_MAX];
+	struct stack_key wanted;
 	size_t n = 0;
 	int got;
 
@@ -211,7 +217,8 @@ static uint32_t ask_library(struct desk *d)
 		n = t.n;
 	}
 	thread_clear(THREAD_IN_LIBRARY);
-	return stack_put(pcs, n);
+	wanted = stack_key(pcs, n);
+	return stack_put(&wanted);
 }
 
 /* By every means, at a desk that is the caller's. */

@@ -193,19 +193,19 @@ static void advance(const struct memo *m, struct place *p)
 	}
 }
 
-void memo_enter(struct memo *m, const struct walk *w, uint32_t id)
+bool memo_way(struct memo *m, const struct walk *w, struct memo_way *way)
 {
 	uint32_t from = 0, to;
 	uint64_t value = memo_word(w->frame + WORD_BYTES);
 	size_t k = 0;
 
 	if (!w->repeatable)
-		return;
+		return false;
 	if (!m->nr_nodes || m->generation != stack_generation())
 		forget(m);
 	/* At worst each read stands between two runs that it has to fill. */
 	if (!reserve(m, (MEMO_GROUP + 2) * w->nr_reads + 2))
-		return;
+		return false;
 	/* Down the tree by the walk's reads, as far as it is known. */
 	while ((to = memo_branch(m, from, value))) {
 		struct place p = run_at(m, to);
@@ -215,15 +215,21 @@ void memo_enter(struct memo *m, const struct walk *w, uint32_t id)
 			/* A walk that was not determined by its reads: leave it alone. */
 			if (!read_of(&p, &r) || r.off != w->reads[k].off ||
 			    r.kind != w->reads[k].kind)
-				return;
+				return false;
 			if (r.value != w->reads[k].value)
 				break;
 		}
 		/* Known to the end: memory changed between look-up and walk. */
 		if (k == w->nr_reads)
-			return;
+			return false;
 		from = memo_place(m, p.node, p.left && p.node->link && !p.pc);
 		value = w->reads[k++].value;
 	}
-	append(m, from, value, w, k, id);
+	*way = (struct memo_way){ value, from, k };
+	return true;
+}
+
+void memo_enter(struct memo *m, const struct walk *w, const struct memo_way *way, uint32_t id)
+{
+	append(m, way->from, way->value, w, way->next, id);
 }

@@ -195,7 +195,16 @@ differs:
 	return STACK_NONE;
 }
 
+/* Where a walk leaves the tree: what it read there, and which of its reads comes next. */
+struct memo_way {
+	uint64_t value;
+	uint32_t from;
+	size_t next;
+};
+
+/* False: it cannot be remembered, or is. Else there is room for it until it is entered. */
+bool memo_way(struct memo *m, const struct walk *w, struct memo_way *way);
 /* Remember what a walk came to. */
-void memo_enter(struct memo *m, const struct walk *w, uint32_t id);
+void memo_enter(struct memo *m, const struct walk *w, const struct memo_way *way, uint32_t id);
 
 #endif

@@ -114,14 +114,7 @@ static uint32_t hash_stack(const uintptr_t *pcs, size_t n, uint32_t gen)
 	return (uint32_t)(a >> 32);
 }
 
-/* A stack that is looked for. */
-struct key {
-	const uintptr_t *pcs;
-	size_t n;
-	uint32_t hash, generation;
-};
-
-static bool is_equal(uint32_t id, const struct key *k)
+static bool is_equal(uint32_t id, const struct stack_key *k)
 {
 	const struct entry *e = entry_of(id);
 
@@ -129,7 +122,7 @@ static bool is_equal(uint32_t id, const struct key *k)
 	       !memcmp(e->pcs, k->pcs, k->n * sizeof(*k->pcs));
 }
 
-static uint32_t look_up(const struct table *t, const struct key *k)
+static uint32_t look_up(const struct table *t, const struct stack_key *k)
 {
 	if (!t)
 		return STACK_NONE;
@@ -188,7 +181,7 @@ static uint32_t reserve_units(uint32_t units)
 	return at;
 }
 
-static uint32_t enter(const struct key *k)
+static uint32_t enter(const struct stack_key *k)
 {
 	size_t bytes = sizeof(struct entry) + k->n * sizeof(*k->pcs);
 	uint32_t id = look_up(table, k);
@@ -209,22 +202,31 @@ static uint32_t enter(const struct key *k)
 	return id;
 }
 
-uint32_t stack_put(const uintptr_t *pcs, size_t n)
+struct stack_key stack_key(const uintptr_t *pcs, size_t n)
 {
-	struct key k = { pcs, n, 0, stack_generation() };
+	struct stack_key k = { pcs, n, 0, stack_generation() };
+	const struct table *t = load_acquire(&table);
+
+	k.hash = hash_stack(pcs, n, k.generation);
+	if (likely(t))
+		__builtin_prefetch(&t->slots[k.hash & t->mask]);
+	return k;
+}
+
+uint32_t stack_put(const struct stack_key *k)
+{
 	uint32_t id;
 
-	if (!n)
+	if (!k->n)
 		return STACK_UNKNOWN;
-	k.hash = hash_stack(pcs, n, k.generation);
-	id = look_up(load_acquire(&table), &k);
+	id = look_up(load_acquire(&table), k);
 	if (id)
 		return id;
 	if (thread_set(THREAD_IN_DEPOT))
 		return STACK_UNKNOWN;
 	barrier();	/* for a signal handler: set before the lock, clear after */
 	lock_acquire(&depot_lock);
-	id = enter(&k);
+	id = enter(k);
 	lock_release(&depot_lock);
 	barrier();
 	thread_clear(THREAD_IN_DEPOT);

@@ -35,8 +35,18 @@ static inline uint32_t stack_generation(void)
 	return READ_ONCE(stack_now);
 }
 
+/* A stack that is looked for. */
+struct stack_key {
+	const uintptr_t *pcs;
+	size_t n;
+	uint32_t hash, generation;
+};
+
+/* Where it is looked up is being fetched from now on: do something else first. */
+struct stack_key stack_key(const uintptr_t *pcs, size_t n);
+
 /* Find or enter a stack. Takes the depot's lock and may allocate pages. */
-uint32_t stack_put(const uintptr_t *pcs, size_t n);
+uint32_t stack_put(const struct stack_key *key);
 
 /* Visit all stacks, in no order; @fn returns false to stop. No lock is held. */
 bool stack_walk(bool (*fn)(uint32_t id, void *arg), void *arg);

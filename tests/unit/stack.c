@@ -31,12 +31,19 @@ static void stack_is(uint32_t id, size_t i, uint32_t generation)
 	must_eq(gen, generation);
 }
 
+static uint32_t put_frames(const uintptr_t *pcs, size_t n)
+{
+	struct stack_key wanted = stack_key(pcs, n);
+
+	return stack_put(&wanted);
+}
+
 static uint32_t put(size_t i)
 {
 	uintptr_t pcs[64];
 	size_t n = make(pcs, i);
 
-	return stack_put(pcs, n);
+	return put_frames(pcs, n);
 }
 
 #define MANY	100000
@@ -67,7 +74,7 @@ START_TEST(special_ids)
 	uint32_t gen = 7;
 
 	unit_boot();
-	must_eq(stack_put(NULL, 0), STACK_UNKNOWN);
+	must_eq(put_frames(NULL, 0), STACK_UNKNOWN);
 	for (uint32_t id = STACK_NONE; id <= STACK_FULL; id++) {
 		must_eq(stack_get(id, &pcs, &gen), 0);
 		must(!pcs && !gen);
