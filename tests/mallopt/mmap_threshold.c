@@ -99,6 +99,40 @@ static void dynamic(void)
 		CHECK(cycle(33 * MIB), "33 MiB are not mapped: the threshold rose above 32 MiB");
 }
 
+/* What lies free in memory comes before a mapping, which would be faulted in. */
+static void at_hand(void)
+{
+	char *low = hard_malloc(100 * KIB), *p[8], *top;
+	long before;
+
+	(void)low;
+	for (size_t i = 0; i < ARRAY_LEN(p); i++) {
+		p[i] = hard_malloc(100 * KIB);
+		hard_fill(p[i], 100 * KIB, i);
+	}
+	/* what lies below it is not trimmed */
+	top = hard_malloc(100 * KIB);
+	for (size_t i = 0; i < ARRAY_LEN(p); i++)
+		free(p[i]);
+	before = faults();
+	watch_clear();
+	p[0] = hard_malloc(500 * KIB);
+	hard_fill(p[0], 500 * KIB, 1);
+	CHECK(watched.count == 0, "500 KiB of the 800 that are free: %u calls", watched.count);
+	CHECK(faults() - before < 16, "500 KiB of the 800 that are free: %ld page faults",
+	      faults() - before);
+	CHECK(mapped() == 0, "500 KiB are mapped while 800 lie free");
+	/* what does not fit there is mapped, and a block that outgrows it becomes a mapping */
+	p[1] = hard_malloc(4 * MIB);
+	CHECK(mapped() == 1, "4 MiB are not mapped");
+	p[0] = realloc(p[0], 4 * MIB);
+	CHECK(p[0] && mapped() == 2, "4 MiB are not mapped after realloc");
+	hard_verify_part(p[0], 500 * KIB, 1, 500 * KIB - 512);
+	free(p[0]);
+	free(p[1]);
+	free(top);
+}
+
 /* Setting any of the four ends the dynamics, also when the value is the default. */
 static void frozen(int param, int value)
 {
@@ -179,6 +213,7 @@ int main(void)
 	free(hard_malloc(1));
 	IN_CHILD(defaults());
 	IN_CHILD(dynamic());
+	IN_CHILD(at_hand());
 	IN_CHILD(frozen(M_TRIM_THRESHOLD, 128 << 10));
 	IN_CHILD(frozen(M_TOP_PAD, 128 << 10));
 	IN_CHILD(frozen(M_MMAP_THRESHOLD, 128 << 10));
