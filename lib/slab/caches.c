@@ -50,7 +50,7 @@ static const struct cache_limit {
 	uint32_t size, sheaf, barn;	/* for objects up to size */
 } limits[] = {
 	{ 512, 128u << 10, 2u << 20 },
-	{ 4096, 64u << 10, 256u << 10 },
+	{ 8192, 64u << 10, 256u << 10 },
 	{ UINT32_MAX, 32u << 10, 0 },
 };
 

@@ -337,6 +337,21 @@ START_TEST(tail_free)
 }
 END_TEST
 
+/* What is freed here is had there up to 8 KiB, four batches of it at least; above, by the slabs. */
+START_TEST(barn_up_to_8k)
+{
+	struct kmem_cache *c = cache_of(8192), *large = cache_of(8193);
+
+	unit_boot();
+	get(c, 8);
+	ck_assert_uint_ge(c->barn.limit, 4 * c->batch);
+	ck_assert_uint_ge(c->sheaf_max, 2 * c->batch);
+	ck_assert(barn_put(c, objs, 8, true));
+	get(large, 1);
+	ck_assert(!barn_put(large, objs, 1, true));
+}
+END_TEST
+
 START_TEST(barn_is_a_stack)
 {
 	struct kmem_cache *c = cache_of(256);
@@ -527,7 +542,7 @@ int main(void)
 	const TTest *const tests[] = {
 		fill_and_empty, stale_descriptors, fullest_first, random_life, no_memory,
 		double_free, free_of_never_allocated, inside_free, tail_free,
-		barn_is_a_stack, barn_without_memory, further_cache, sheaf_slots, every_class,
+		barn_up_to_8k, barn_is_a_stack, barn_without_memory, further_cache, sheaf_slots, every_class,
 		opened_by_a_request,
 	};
 
