@@ -15,8 +15,8 @@
  * batch goes into the barn only
  *
  *	where another CPU missed last: it may want what this one frees; or
- *	where what the program holds of the class fits in a CPU's cache, and order
- *	is no matter.
+ *	where what the program has held of the class of late fits in a CPU's cache,
+ *	and order is no matter.
  *
  * Locking: barn.lock, held for a copy of at most a batch.
  */
@@ -26,15 +26,36 @@
 #include <string.h>
 
 #define FIRST_SLOTS	128u
-#define CACHED_BYTES	(512ul << 10)	/* half of what a CPU's second cache has, or less */
+#define CACHED_BYTES	(640ul << 10)	/* of a CPU's second cache: 512 KiB and more */
+#define FADE_SHIFT	23
 
-bool barn_is_for(const struct kmem_cache *c, uint32_t self)
+/*
+ * The most that the program has held of late. Who frees all of a large map will fill the
+ * next one: its last nodes are no small set.
+ */
+static size_t held_most(struct kmem_cache *c)
 {
 	/* Out of the slabs, and not here or in the sheaf that has just been full. */
 	size_t idle = READ_ONCE(c->barn.count) + c->sheaf_max, out = READ_ONCE(c->nr_inuse);
+	uint32_t most = READ_ONCE(c->barn.most);
 
-	return READ_ONCE(c->barn.taker) != self || out <= idle ||
-	       (out - idle) * c->size <= CACHED_BYTES;
+	if (out <= idle || out - idle <= most)
+		return most;
+	WRITE_ONCE(c->barn.most, (uint32_t)(out - idle));
+	return out - idle;
+}
+
+/* By 8 MiB that go down it falls to a third, if less is held then. */
+void barn_note_spilt(struct kmem_cache *c, size_t n)
+{
+	uint64_t most = READ_ONCE(c->barn.most), part = (most * n * c->size >> FADE_SHIFT) + 1;
+
+	WRITE_ONCE(c->barn.most, (uint32_t)(most - MIN(most, part)));
+}
+
+bool barn_is_for(struct kmem_cache *c, uint32_t self)
+{
+	return held_most(c) * c->size <= CACHED_BYTES || READ_ONCE(c->barn.taker) != self;
 }
 
 void barn_note_taker(struct kmem_cache *c, uint32_t self)

@@ -6,7 +6,9 @@
 #include "slab/slab.h"
 
 /* Does a batch that @self (percpu_self) has left over go here? Else to the slabs. */
-bool barn_is_for(const struct kmem_cache *c, uint32_t self);
+bool barn_is_for(struct kmem_cache *c, uint32_t self);
+/* So many objects went down, to barn or slabs: what was held before counts less. */
+void barn_note_spilt(struct kmem_cache *c, size_t n);
 /* @self has missed. */
 void barn_note_taker(struct kmem_cache *c, uint32_t self);
 /*

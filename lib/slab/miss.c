@@ -24,7 +24,10 @@
 /* A batch that found no room in a sheaf: barn, else slabs. */
 static void spill(struct kmem_cache *c, void *const *objs, size_t n, bool to_barn)
 {
-	if (!n || (to_barn && barn_put(c, objs, n, true)))
+	if (!n)
+		return;
+	barn_note_spilt(c, n);
+	if (to_barn && barn_put(c, objs, n, true))
 		return;
 	slab_free(c, objs, n);
 	WRITE_ONCE(c->freed, READ_ONCE(c->freed) + n * c->size);

@@ -80,6 +80,7 @@ struct barn {
 	uint32_t count, room, limit;	/* objects: there, that fit in objs, allowed */
 	uint32_t pages;			/* of objs, where it has its own */
 	uint32_t taker;			/* who missed last (percpu_self); a hint, racy */
+	uint32_t most;			/* objects that the program has held; ditto */
 };
 
 struct kmem_cache {

@@ -188,6 +188,31 @@ START_TEST(small_barn)
 }
 END_TEST
 
+/* What fits in a cache goes into the barn; not the last of much, but in time what is little. */
+START_TEST(barn_of_late)
+{
+	struct kmem_cache *c;
+	size_t n = 0;
+
+	unit_boot();
+	c = cache_of(512);
+	barn_note_taker(c, 1);
+	ck_assert(!barn_is_for(c, 1));
+	ck_assert(barn_is_for(c, 2));
+	slab_free(c, objs, MANY / 2);
+	must_eq(c->nr_inuse, 0);
+	ck_assert(!barn_is_for(c, 1));
+	ck_assert(barn_is_for(c, 2));
+	for (; !barn_is_for(c, 1); n++)
+		barn_note_spilt(c, 8);
+	ck_assert_uint_gt(n * 8 * c->size, 1 << 20);
+	ck_assert_uint_le(n * 8 * c->size, 32 << 20);
+	ck_assert(barn_is_for(c, 1));
+	must_eq(slab_alloc(c, objs, MANY, ALLOC_NORMAL), MANY);
+	ck_assert(!barn_is_for(c, 1));
+}
+END_TEST
+
 static bool meet(uint32_t place, uint32_t bytes, uintptr_t area)
 {
 	return (area - place) % PAGE_SIZE < bytes || (place - area) % PAGE_SIZE < 64;
@@ -225,7 +250,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		rare_misses, thick_misses, larger_ones_later, slices, slices_of_free,
-		small_barn, clear_of_the_area,
+		small_barn, barn_of_late, clear_of_the_area,
 	};
 
 	return unit_run("sheaf", tests, ARRAY_SIZE(tests));
