@@ -24,7 +24,6 @@
 #include "page/fault.h"
 #include "page/reclaim.h"
 #include "page/reserve.h"
-#include "page/thp.h"
 #include "page/zone.h"
 #include "tune/tune.h"
 
@@ -139,8 +138,7 @@ void *page_alloc(size_t npages, size_t align, struct page **page)
 	return page_alloc_class(npages, align, CLASS_NONE, ALLOC_NORMAL, page);
 }
 
-/* Remember which pages of a run that is being freed may be other than zero. */
-static void note_written(pfn_t pfn, size_t npages)
+void zone_note_written(pfn_t pfn, size_t npages)
 {
 	while (npages) {
 		struct section *s;
@@ -155,7 +153,7 @@ static void note_written(pfn_t pfn, size_t npages)
 void page_note_written(void *addr, size_t npages)
 {
 	lock_acquire(&zone_lock);
-	note_written(addr_pfn(addr), npages);
+	zone_note_written(addr_pfn(addr), npages);
 	lock_release(&zone_lock);
 }
 
@@ -171,7 +169,7 @@ static bool free_locked(pfn_t pfn, size_t npages, size_t written, bool wait)
 	pfn_t part;
 	size_t n;
 
-	note_written(pfn, written);
+	zone_note_written(pfn, written);
 	page->state = PG_NONE;
 	if (!reserve_put(pfn, npages, wait, &part, &n)) {
 		page->state = state;
@@ -210,6 +208,17 @@ __far bool page_try_free(void *addr, size_t npages, size_t written)
 		set_class(addr_pfn(addr), 1, class);
 	lock_release(&zone_lock);
 	return done;
+}
+
+void page_free_written(void *addr, size_t npages)
+{
+	pfn_t pfn = addr_pfn(addr);
+
+	lock_acquire(&zone_lock);
+	set_class(pfn, 1, CLASS_NONE);
+	free_locked(pfn, npages, npages, true);
+	reclaim_after_free(pfn, npages);
+	lock_release(&zone_lock);
 }
 
 /* A run of at most 64 pages may cross from one section to the next. */
@@ -273,7 +282,7 @@ __far uint64_t page_purge_mapped(void *addr, size_t npages, uint64_t mask)
 	return done;
 }
 
-static size_t untouched(pfn_t pfn, size_t npages)
+size_t zone_untouched(pfn_t pfn, size_t npages)
 {
 	size_t n = 0;
 
@@ -288,67 +297,7 @@ static size_t untouched(pfn_t pfn, size_t npages)
 	return n;
 }
 
-#define SPARSE_MIN	256	/* pages; below, a call costs more than it saves, */
-#define SPARSE_ZEROED	64	/* or than zeroing, where that is asked for */
-#define SPARSE_CHUNK	1024
-#define SPARSE_PART	4	/* sparse: at most one page in so many is in memory */
-#define SPARSE_LEFT	256	/* pages of sparse runs that may stay there, free */
-
-/* What was found in memory of a run that is being freed. */
-struct resident {
-	size_t pages, new;	/* of these, untouched when the run was allocated */
-	bool unknown;
-};
-
-/*
- * Mark the pages of [pfn, pfn + n) that are in memory, n <= SPARSE_CHUNK. A page
- * may be absent and yet not zero only if it is in swap: where anything is in
- * swap, before or after we looked, all pages count as written.
- */
-static void note_resident(pfn_t pfn, size_t n, struct resident *found)
-{
-	unsigned char vec[SPARSE_CHUNK];
-	size_t unit = os_page_size() >> PAGE_SHIFT;
-
-	if (!os_nothing_swapped() || os_resident(pfn_addr(pfn), n << PAGE_SHIFT, vec) ||
-	    !os_nothing_swapped()) {
-		found->unknown = true;
-		note_written(pfn, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i += unit) {
-		size_t k = MIN(unit, n - i);
-
-		if (!(vec[i / unit] & 1))
-			continue;
-		found->pages += k;
-		found->new += untouched(pfn + i, k);
-		note_written(pfn + i, k);
-	}
-}
-
-/*
- * Arrays of which ever other pages are used would in the end keep all of the heap
- * in memory, and calloc would zero more and more of it. So what sparse runs add is
- * counted, and beyond SPARSE_LEFT the run that adds to it is emptied. Who uses the
- * same few pages each time adds nothing. With zone_lock held.
- */
-static bool should_empty(const struct resident *found, size_t npages)
-{
-	static size_t left;
-
-	if (found->unknown || !found->new || found->pages > npages / SPARSE_PART ||
-	    thp_mode() == THP_MODE_ALWAYS)
-		return false;
-	left += found->new;
-	if (left <= SPARSE_LEFT)
-		return false;
-	left -= MIN(left, found->pages);
-	return true;
-}
-
-/* Give back the memory of a run in use, of which few pages are in memory. */
-static void empty_run(pfn_t pfn, size_t npages)
+void page_empty(pfn_t pfn, size_t npages)
 {
 	npages = ALIGN_DOWN(npages, os_page_size() >> PAGE_SHIFT);
 	if (os_purge(pfn_addr(pfn), npages << PAGE_SHIFT))
@@ -364,45 +313,6 @@ static void empty_run(pfn_t pfn, size_t npages)
 		npages -= n;
 	}
 	lock_release(&zone_lock);
-}
-
-/* Programs that set parameters count on no other call than those that they expect. */
-static bool may_be_sparse(const void *addr, size_t npages, size_t least)
-{
-	return npages >= least && tune_is_dynamic() &&
-	       IS_ALIGNED((uintptr_t)addr, os_page_size()) &&
-	       untouched(addr_pfn(addr), npages) >= least;
-}
-
-void page_free_sparse(void *addr, size_t npages, bool zeroed)
-{
-	size_t done = 0;
-	struct resident found = { 0 };
-	pfn_t pfn = addr_pfn(addr);
-	bool empty = false;
-
-	if (!may_be_sparse(addr, npages, zeroed ? SPARSE_ZEROED : SPARSE_MIN)) {
-		lock_acquire(&zone_lock);
-		set_class(pfn, 1, CLASS_NONE);
-		free_locked(pfn, npages, npages, true);
-		reclaim_after_free(pfn, npages);
-		lock_release(&zone_lock);
-		return;
-	}
-	page_set_class(addr, 1, CLASS_NONE);
-	page_of(pfn)->state = PG_NONE;
-	while (done < npages) {
-		size_t n = MIN(npages - done, SPARSE_CHUNK);
-
-		lock_acquire(&zone_lock);
-		note_resident(pfn + done, n, &found);
-		done += n;
-		empty = done == npages && should_empty(&found, npages);
-		lock_release(&zone_lock);
-	}
-	if (empty)
-		empty_run(pfn, npages);
-	page_free(addr, npages, 0);
 }
 
 /*
@@ -476,8 +386,8 @@ void *page_alloc_table(size_t npages)
 	if (!p)
 		return NULL;
 	page->state = PG_META;
-	if (tune_is_dynamic() && npages - untouched(addr_pfn(p), npages) > npages / 4)
-		empty_run(addr_pfn(p), npages);
+	if (tune_is_dynamic() && npages - zone_untouched(addr_pfn(p), npages) > npages / 4)
+		page_empty(addr_pfn(p), npages);
 	page_zero(p, npages);
 	return p;
 }

@@ -91,6 +91,17 @@ extern struct lock zone_lock;
 
 const char *zone_name(const struct zone *z);
 
+/* ---- page.c ---- */
+
+/* With zone_lock held: these pages, of a run that is being freed, may be other than zero. */
+void zone_note_written(pfn_t pfn, size_t npages);
+/* How many of them were zero when they were allocated; ditto, or in the run's owner's hands. */
+size_t zone_untouched(pfn_t pfn, size_t npages);
+/* As page_free() of pages of which all may be other than zero; the first loses its class. */
+void page_free_written(void *addr, size_t npages);
+/* Without the lock: give back the memory of a run in use, of which few pages are in memory. */
+void page_empty(pfn_t pfn, size_t npages);
+
 /* ---- buddy.c ---- */
 
 /* Give any range of present pages to the buddy; merges eagerly. */

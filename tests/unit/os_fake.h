@@ -57,11 +57,13 @@ struct fake {
 	uintptr_t low_limit;		/* of os_map_low(), which takes any place; 0: none is low */
 	bool remap_moves;		/* mremap never grows in place */
 	bool can_move;			/* os_move() is to be had */
+	unsigned swap_from;		/* the question of swap from which on the answer is yes; 0: never */
 	void (*before_sbrk)(intptr_t delta);	/* runs once, then is NULL */
 
 	/* Set by fake_boot(), to be read. */
 	uintptr_t base, brk_start, brk, break_limit, map_low, map_high;
 	size_t mapped;			/* bytes of break and mappings now */
+	unsigned swap_asked;		/* os_nothing_swapped() */
 
 	/* How often each call was made (failed ones too), and its last range. */
 	unsigned calls[NR_FAKE_CALLS];

@@ -108,6 +108,40 @@ START_TEST(sparse_zeroed)
 }
 END_TEST
 
+/* With something in swap, before or after, no page is known to be zero. */
+static void swapped(unsigned from, unsigned asked, size_t touched)
+{
+	fake_boot();
+	fake.swap_from = from;
+	use_sparsely(5000, 8);
+	must_eq(fake.swap_asked, asked);
+	must_eq(z->free_touched, touched);
+	zones_hold();
+}
+
+START_TEST(swapped_before) { swapped(1, 1, 5000); }
+END_TEST
+START_TEST(swapped_meanwhile) { swapped(2, 2, 5000); }
+END_TEST
+/* Two questions, however long the run is. */
+START_TEST(swapped_later) { swapped(3, 2, 5000 / 64); }
+END_TEST
+
+/* Runs of any length, below what the system is asked of at once and above. */
+START_TEST(sparse_lengths)
+{
+	fake_boot();
+	for (size_t n = 2045; n <= 2064; n++) {
+		char *p = get(n, 1);
+
+		p[0] = p[9 * PAGE_SIZE] = p[15 * PAGE_SIZE] = p[(n - 1) * PAGE_SIZE] = 1;
+		page_free_sparse(p, n, true);
+		must_eq(z->free_touched, 3 + n - 2044);
+	}
+	zones_hold();
+}
+END_TEST
+
 /* A table takes no page that is in memory away from others. */
 static void tables(size_t page_size, bool refused)
 {
@@ -160,7 +194,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		sparse_moves_4k, sparse_moves_16k, sparse_stays, sparse_full, sparse_refused,
-		sparse_zeroed, tables_4k, tables_16k, tables_refused, tables_without_calls,
+		sparse_zeroed, swapped_before, swapped_meanwhile, swapped_later, sparse_lengths,
+		tables_4k, tables_16k, tables_refused, tables_without_calls,
 	};
 
 	return unit_run("sparse", tests, ARRAY_SIZE(tests));
