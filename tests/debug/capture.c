@@ -68,7 +68,8 @@ static void random_chains(chain_fn *descend, uint64_t seed, unsigned rounds, boo
 			if ((path >> bit & 7) == CHAIN_ALIGNED)
 				path ^= 7ull << bit;
 		}
-		descend(path, 4 + (r >> 8) % 20, compare_here, NULL);
+		/* 21 kinds are in a path; further down they come again, from another bit on. */
+		descend(path, 4 + (r >> 8) % (realign ? 20 : 17), compare_here, NULL);
 	}
 }
 
