@@ -62,12 +62,12 @@ empty "at most 18 names are looked up, and in three libraries rather than four"
 
 # ld.so clears the rest of the last page of the file, and so has a copy of it before .dynamic.
 # shellcheck disable=SC2046 # addresses
-set -- $(awk '$1 == "LOAD" { at = $3; size = $5 } $1 == "DYNAMIC" { d = $3 }
-	END { print at, size, d }' "$work/segments")
-end=$(($1 + $2))
+set -- $(awk '$1 == "LOAD" { at = $3; size = $5; page = $NF } $1 == "DYNAMIC" { d = $3 }
+	END { print at, size, d, page }' "$work/segments")
+end=$(($1 + $2)) page=$(($4))
 if [ "$(grep -c 'LOAD.* R E ' "$work/segments")" -ne 2 ]; then
 	result 0 ".dynamic lies in a page that is cleared # SKIP the linker has no use for libstele.lds"
 else
-	[ $((end % 4096)) -ne 0 ] && [ $((end / 4096)) -eq $(($3 / 4096)) ]
+	[ $((end % page)) -ne 0 ] && [ $((end / page)) -eq $(($3 / page)) ]
 	result $? ".dynamic lies in a page that is cleared"
 fi

@@ -43,7 +43,9 @@ int os_resident(void *addr, size_t len, unsigned char *vec)
 
 bool os_nothing_swapped(void)
 {
-	return ++fake.swap_asked < fake.swap_from || !fake.swap_from;
+	unsigned n = __atomic_add_fetch(&fake.swap_asked, 1, __ATOMIC_RELAXED);
+
+	return n < fake.swap_from || !fake.swap_from;
 }
 
 /* What the fake has not mapped is PROT_NONE: the real system refuses it. */
