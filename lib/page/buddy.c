@@ -121,7 +121,6 @@ void page_fetch_free(const void *addr)
 	struct section *s = section_of(pfn);
 	size_t page = pfn - s->base;
 
-	__builtin_prefetch(&s->classmap[page], 1);
 	__builtin_prefetch(&s->touched[page / 64], 1);
 	for (unsigned o = 0; o < FETCH_ORDERS; o++) {
 		__builtin_prefetch(order_map(s, o) + (page >> o) / 64, 1);
