@@ -69,7 +69,8 @@ def write_svg(path, title, table):
     group = BAR * len(allocs) + GAP
     bottom = TOP + group * len(table.rows)
     width, height = LEFT + WIDTH + RIGHT, bottom + 20
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+    out = ["<!-- SPDX-License-Identifier: MIT -->",
+           f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
            f'viewBox="0 0 {width} {height}" font-family="DejaVu Sans, Helvetica, sans-serif">',
            rect(0, 0, width, height, "#fff"), text(LEFT, 22, title, 15, weight="bold"),
            text(LEFT + WIDTH, 22, "smaller is better; thin line: minimum to maximum", 10, "end",

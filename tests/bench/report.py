@@ -10,6 +10,7 @@ import csv
 import math
 import platform
 import statistics
+from types import SimpleNamespace
 
 from chart import write_svg
 
@@ -85,11 +86,15 @@ class Table:
         cells = [self.cells[r.name, alloc.name] for r in self.rows if group in (None, r.group)]
         return [c.ratio for c in cells if not c.failed], sum(c.failed for c in cells)
 
+    def mean(self, alloc, group=None):
+        """Geometric, of what did not fail; None where everything did."""
+        ratios, _ = self.ratios(alloc, group)
+        return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
+
     def mean_text(self, alloc, group=None):
-        ratios, failed = self.ratios(alloc, group)
-        if not ratios:
+        mean, (_, failed) = self.mean(alloc, group), self.ratios(alloc, group)
+        if mean is None:
             return "FAIL"
-        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
         return f"{mean:.3f}" + (f" ({failed} FAIL)" if failed else "")
 
     def wins_text(self, alloc):
@@ -113,6 +118,20 @@ class Table:
             yield [f"geometric mean, {g}s", ""] + [self.mean_text(a, g) for a in self.allocs]
         yield ["geometric mean", ""] + [self.mean_text(a) for a in self.allocs]
         yield ["rows <= 1.00", ""] + [self.wins_text(a) for a in self.allocs]
+
+
+class Means:
+    """The geometric means of several tables, as a table for a chart."""
+
+    def __init__(self, tables, allocs):
+        self.allocs = allocs
+        self.rows = [SimpleNamespace(name=title) for title, _ in tables]
+        self.cells = {(title, a.name): self.cell(table.mean(a)) for title, table in tables
+                      for a in allocs}
+
+    @staticmethod
+    def cell(mean):
+        return SimpleNamespace(failed=mean is None, ratio=mean, low=mean, high=mean)
 
 
 def plain(lines):
@@ -185,6 +204,8 @@ def write_all(args, rows, allocs, results):
         md += [f"## {title}", "", f"Unit of the column \"best peer\": {unit}.", "",
                *markdown(table.lines()), "", f"![{title}]({figure}.svg)", ""]
         write_svg(args.out / f"{figure}.svg", f"{title}, ratio to the best peer", table)
+    write_svg(args.out / "means.svg", f"Ratio to the best peer, mean of {len(rows)} rows",
+              Means(tables, allocs))
     extra = list(stele_lines(tables, allocs))
     latency = list(latency_lines(allocs, results))
     if len(latency) > 1:
