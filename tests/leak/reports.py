@@ -93,6 +93,7 @@ class Memcheck:
     # Cases in which it is known to answer otherwise, and why.
     RINGS = "what it makes of rings depends on the order of their addresses"
     NUMBERS = "under it addresses are small, and some number is taken for one"
+    MANY_BYTES = 64 << 10   # of blocks: now and then a number points in
     CASES = {
         "case_chain_long": "among 50000 blocks a stale word of the program may point into one",
         "case_ring_behind": RINGS,
@@ -100,12 +101,6 @@ class Memcheck:
         "case_rings_joined_late": RINGS,
         "case_map": RINGS,
         "case_unordered_map": RINGS,
-        "case_realloc_mapped": NUMBERS,
-        "case_pages": NUMBERS,
-        "case_large": NUMBERS,
-        "case_aligned_huge": NUMBERS,
-        "case_many": NUMBERS,
-        "case_end_mapped": NUMBERS,
         "case_empty_cookie": "what points to the end of a block does not point to it",
         "case_environment": "it has libc free the environment",
         "case_alternate_stack": "it does not ask the kernel",
@@ -130,7 +125,8 @@ class Memcheck:
         return self.SCENES.get(scene)
 
     def differs(self, case):
-        return self.CASES.get(case.name)
+        many = sum(c.bytes for c in case.clauses) >= self.MANY_BYTES
+        return self.CASES.get(case.name) or (self.NUMBERS if many else None)
 
     def tolerates(self, entry):
         """The dynamic linker's thread vectors, to which only an inner pointer leads."""
