@@ -52,12 +52,9 @@ static void take_signals(struct saved *saved)
 	for (i = 0; i < COUNT(ignored); i++)
 		sigaction(ignored[i], &action, &saved->ignored[i]);
 	action = (struct sigaction){ .sa_sigaction = pass_on, .sa_flags = SA_RESTART | SA_SIGINFO };
-	for (i = 0; i < COUNT(passed_on); i++) {
-		sigaction(passed_on[i], NULL, &saved->passed_on[i]);
-		/* nohup's choice is also ours */
-		if (saved->passed_on[i].sa_handler != SIG_IGN)
-			sigaction(passed_on[i], &action, NULL);
-	}
+	/* under nohup too: the program starts with it ignored, and may have decided otherwise */
+	for (i = 0; i < COUNT(passed_on); i++)
+		sigaction(passed_on[i], &action, &saved->passed_on[i]);
 }
 
 static void give_signals_back(const struct saved *saved)

@@ -195,12 +195,27 @@ def start(*args, **options):
                             env=environment, **options)
 
 
-for sig in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-    p = start(prog, "wait", "exit=5")
+def send(sig):
+    p = start(prog, "wait", "exit=5", start_new_session=True)
     p.stdout.readline()
     p.send_signal(sig)
-    text, _ = p.communicate(timeout=60)
-    same((text, p.returncode), ("got the signal\n", 5), f"{sig.name} is passed on")
+    try:
+        text, _ = p.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(p.pid, signal.SIGKILL)
+        text = "it never came"
+    return text, p.returncode
+
+
+for sig in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+    same(send(sig), ("got the signal\n", 5), f"{sig.name} is passed on")
+was = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+same(send(signal.SIGHUP), ("got the signal\n", 5), "under nohup too, to a program that handles it")
+p = start("sleep", "0.5")
+p.send_signal(signal.SIGHUP)
+p.communicate()
+same(p.returncode, 0, "one that does not goes on")
+signal.signal(signal.SIGHUP, was)
 p = start(prog, "wait", "exit=6", start_new_session=True)
 p.stdout.readline()
 os.killpg(p.pid, signal.SIGINT)
