@@ -12,9 +12,27 @@
  * fork may have been called by a signal handler that interrupted the holder of
  * a lock, which goes on in both processes.
  *
- * Our constructor runs before all others (-z initfirst), so our handlers are
- * registered first: they run last before the copy and first after it, and the
- * handlers of others may allocate.
+ * The handlers of others may allocate, so ours run last before the copy and first
+ * after it: they must be registered before all others. To do so at the start of
+ * every process would cost those that never fork two page faults in libc's code,
+ * so fork_register() does it once, and is called by
+ *
+ *	fork, forkpty, daemon	whose child goes on in the program
+ *	__register_atfork	what every pthread_atfork() calls: ours are first
+ *	dlopen			a handle of libc's leads to all of these past us
+ *	our constructor		leak=, profile=, kswapd=, psi=: who has asked for
+ *				threads and reports of ours gets no less than before;
+ *				we lie behind libc, or in a name space of our own:
+ *				nobody comes by the names above
+ *
+ * What libc forks inside of itself besides these calls exec at once (wordexp, the
+ * keys of RPC); _Fork() and the bare system call run no handlers of anybody.
+ *
+ * Libc registers under a lock of its own, which older ones hold while a fork runs
+ * its handlers. Nobody can come here with it held: in a handler, ours are there.
+ * And no slow path of an allocation comes here, which might. A signal handler may
+ * fork, so signals are blocked from register_lock on to the end: there is no
+ * thread that waits for itself. Who finds the handlers registered takes no lock.
  */
 #include "life/fork.h"
 
@@ -24,6 +42,7 @@
 #include "observe/trigger.h"
 #include "os/lock.h"
 #include "os/os.h"
+#include "os/proc.h"
 #include "page/reserve.h"
 #include "page/vmalloc.h"
 #include "page/vmap.h"
@@ -36,9 +55,12 @@
 #include "slab/shrinker.h"
 #include "slab/slab.h"
 
+static struct lock register_lock = LOCK_INIT(RANK_AT_FORK);
+static bool registered;	/* stored with release, under register_lock */
+
 static bool alone;	/* of the fork under way */
 
-void fork_prepare(void)
+static void fork_prepare(void)
 {
 	leak_fork_prepare();
 	alone = os_single_threaded();
@@ -91,17 +113,33 @@ static void release(bool child)
 	lock_after_fork(&shrinker_lock, child);
 }
 
-void fork_parent(void)
+static void fork_parent(void)
 {
 	release(false);
 	leak_fork_done(false);
 }
 
-void fork_child(void)
+static void fork_child(void)
 {
 	release(true);
 	kswapd_fork_child();
 	percpu_fork_child();
 	vmap_fork_child();
 	leak_fork_done(true);
+}
+
+void fork_register(void)
+{
+	uint64_t blocked;
+
+	if (likely(load_acquire(&registered)))
+		return;
+	blocked = os_block_signals();
+	lock_acquire(&register_lock);
+	if (!registered) {
+		os_at_fork(fork_prepare, fork_parent, fork_child);
+		store_release(&registered, true);
+	}
+	lock_release(&register_lock);
+	os_set_blocked(blocked);
 }

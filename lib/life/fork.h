@@ -3,8 +3,7 @@
 #ifndef STELE_LIFE_FORK_H
 #define STELE_LIFE_FORK_H
 
-void fork_prepare(void);
-void fork_parent(void);
-void fork_child(void);
+/* Before the first fork, and before others register handlers; any number of times. */
+void fork_register(void);
 
 #endif

@@ -5,12 +5,11 @@
  * The first request may come from ld.so, from a constructor of another
  * library, or from an IFUNC resolver that runs before our own relocations.
  * So initialisation happens on the first request, needs no constructor, and
- * calls nothing that could allocate. What libc does allocate for (the fork
- * handlers) waits for our constructor.
+ * calls nothing that could allocate.
  *
  *	not relocated -> boot allocator only, no libc symbol may be touched
  *	first request -> life_init(): tunables, caches, sheaves
- *	constructor   -> fork handlers, exit report, a late environment, kswapd
+ *	constructor   -> exit report, a late environment, kswapd; fork handlers at times (fork.c)
  *
  * Locking: init_lock; life_ready is stored with release when all is done.
  */
@@ -145,6 +144,8 @@ static __init __attribute__((constructor)) void life_start(void)
 	/* A program that never allocates pays for nothing more than this. */
 	if (relocated == &relocated)
 		read_environment(os_environ());
+	if (tune.leak != LEAK_OFF || tune.profile || tune.kswapd || tune.psi || !os_before_libc())
+		fork_register();
 	if (tune.stats == STATS_EXIT || tune.leak != LEAK_OFF || tune.profile)
 		keep_stderr();
 	if (tune.kswapd || tune.psi)
@@ -155,7 +156,6 @@ static __init __attribute__((constructor)) void life_start(void)
 		capture_load();
 		leak_start();
 	}
-	os_at_fork(fork_prepare, fork_parent, fork_child);
 }
 
 /* After the program's own exit handlers, which may still allocate. */

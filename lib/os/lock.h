@@ -21,6 +21,7 @@
 #include "base/compiler.h"
 
 enum lock_rank {
+	RANK_AT_FORK,	/* life/fork.c: registering the handlers */
 	RANK_OBSERVE,	/* observe/leak.c: one report at a time, the table of modules */
 	RANK_INIT,	/* life/init.c: first call */
 	RANK_SHRINKER,	/* slab/shrinker.c: who is to be asked for memory */

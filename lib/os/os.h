@@ -138,6 +138,8 @@ const char *os_program(void);
 char **os_environ(void);
 /* As pthread_atfork(), which is a function of its own in each library that calls it. */
 void os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+/* Does who names a function that libc has too get this library's? */
+bool os_before_libc(void);
 bool os_secure(void);
 
 _Noreturn void os_abort(void);

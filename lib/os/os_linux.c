@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "os/proc.h"
 #include "os/syscall.h"
 #include "os/thread.h"
 
@@ -31,9 +32,9 @@
 extern void *__libc_stack_end __weak_ref;
 extern char __libc_single_threaded __weak_ref;
 #if defined(__GLIBC__)
-/* What the pthread_atfork() of libc_nonshared.a is, which lies behind all of our code. */
-extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
-			     void *dso);
+/* What the pthread_atfork() of libc_nonshared.a calls. */
+typedef int register_fn(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+			void *dso);
 /* Which library it is that registers; crtbeginS.o has it, where that is linked (lib/Makefile.inc). */
 void *__dso_handle __hidden __weak_ref = &__dso_handle;
 #endif
@@ -357,10 +358,13 @@ __init char **os_environ(void)
 	return NULL;
 }
 
-__init void os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+void os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {
 #if defined(__GLIBC__)
-	__register_atfork(prepare, parent, child, &__dso_handle);
+	register_fn *next = (register_fn *)os_next_or_libc("__register_atfork");
+
+	if (next)
+		next(prepare, parent, child, &__dso_handle);
 #else
 	pthread_atfork(prepare, parent, child);
 #endif

@@ -307,7 +307,7 @@ int os_sigaction(int sig, const struct os_sigaction *act, struct os_sigaction *o
 	return (int)raw_syscall(SYS_rt_sigaction, sig, act, old, sizeof(act->mask));
 }
 
-uint64_t os_block_signals(void)
+__near uint64_t os_block_signals(void)
 {
 	uint64_t all = ALL_SIGNALS, old = 0;
 
@@ -315,7 +315,7 @@ uint64_t os_block_signals(void)
 	return old;
 }
 
-void os_set_blocked(uint64_t mask)
+__near void os_set_blocked(uint64_t mask)
 {
 	raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 }

@@ -92,7 +92,29 @@ void *os_next_symbol(const char *name)
 	return found;
 }
 
+bool os_before_libc(void)
+{
 #ifdef __GLIBC__
+	const struct link_map *map = &_r_debug ? _r_debug.r_map : NULL;
+
+	for (; map && map->l_ld != _DYNAMIC; map = map->l_next) {
+		if (look_up(map, "__libc_start_main"))
+			return false;
+	}
+	return map;
+#else
+	return false;
+#endif
+}
+
+#ifdef __GLIBC__
+void *os_next_or_libc(const char *name)
+{
+	void *found = os_next_symbol(name);
+
+	return found ? found : os_libc_symbol(name);
+}
+
 void *os_libc_symbol(const char *name)
 {
 	const struct link_map *map = &_r_debug ? _r_debug.r_map : NULL;

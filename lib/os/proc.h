@@ -146,6 +146,8 @@ size_t os_pages(int fd, uintptr_t *at, uintptr_t end, bool anonymous, struct os_
 
 /* The function that callers of @name would get if this library did not have it. */
 void *os_next_symbol(const char *name);
+/* The same, or for who is not in front of libc, libc's. */
+void *os_next_or_libc(const char *name);
 /* The one that they get before it: the program's, or of a library loaded earlier. NULL: none. */
 void *os_symbol_before(const char *name);
 

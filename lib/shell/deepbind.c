@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <stddef.h>
 
+#include "life/fork.h"
 #include "life/init.h"
 #include "shell/shell.h"
 #include "tune/tune.h"
@@ -20,6 +21,8 @@ void *dlopen_next(void);
 
 int dlopen_mode(int mode)
 {
+	/* Libc's own fork() may be what is looked for. */
+	fork_register();
 	if (!(mode & RTLD_DEEPBIND))
 		return mode;
 	/* The first request may be yet to come, and the environment to be read. */

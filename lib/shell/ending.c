@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "life/fork.h"
 #include "observe/catch.h"
 #include "observe/trigger.h"
 #include "os/proc.h"
@@ -117,6 +118,7 @@ __public int daemon(int nochdir, int noclose)
 	int (*next)(int, int) = NEXT(int (*)(int, int), "daemon");
 	int err;
 
+	fork_register();
 	if (leak_on)
 		leak_at_daemon();
 	err = next ? next(nochdir, noclose) : missing();

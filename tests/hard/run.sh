@@ -25,7 +25,7 @@ emulator=${HARD_EMULATOR:-}
 
 suite=${HARD_SUITE:-hard}
 cases=${HARD_CASES:-"contract align errno_free calloc_zero realloc_seq usable info
-	stress crossfree threads tsd arenas forkstorm forkheap exit_race signals sigalloc clock
+	stress crossfree threads tsd arenas forkfirst forkstorm forkheap exit_race signals sigalloc clock
 	foreign_sbrk ulimit exhaust charge mappings core no_files refused nopie ctor ifunc late plugin
 	self_dlopen deepbind spawn clone vfork_alloc own_kmalloc own_malloc cxx badptr"}
 
@@ -41,7 +41,7 @@ stele_only() {
 # What qemu-user cannot be asked for, and why; plain libc fails the same there.
 not_emulated() {
 	case $1 in
-	ulimit | self_dlopen | badptr | deepbind | refused) echo "the emulator cannot start itself anew" ;;
+	ulimit | self_dlopen | badptr | deepbind | forkfirst | refused) echo "the emulator cannot start itself anew" ;;
 	calloc_zero | exhaust | charge | core) echo "the emulator's own tables grow with address space" ;;
 	clone) echo "the emulator makes processes and threads, and nothing between" ;;
 	forkstorm | forkheap | vfork_alloc) echo "the emulator dies of fork among threads" ;;
