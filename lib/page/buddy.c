@@ -32,6 +32,9 @@
 
 #define FETCH_ORDERS	8	/* of page_fetch_free(): larger blocks are few, and at hand */
 #define RUN_TRIES	64	/* candidates of buddy_alloc_run */
+#define BETWEEN_MIN	4	/* pages of buddy_alloc_between; its candidates: */
+#define BETWEEN_TRIES	4
+#define BETWEEN_ORDER	2	/* the first are so much larger */
 
 /* Orders lie one behind the other in section->free; 9 and 10 have a word each. */
 static inline uint64_t *order_map(struct section *s, unsigned order)
@@ -203,16 +206,28 @@ pfn_t buddy_alloc_exact(struct zone *z, size_t npages, unsigned align_order)
 	return pfn;
 }
 
+/* First free block of @order, @i or behind it; the number of blocks: none. */
+static size_t next_of_order(struct section *s, unsigned order, size_t i)
+{
+	const uint64_t *map = order_map(s, order);
+	size_t blocks = SECTION_PAGES >> order, w = i / 64;
+
+	if (i >= blocks)
+		return blocks;
+	if (map[w] >> i % 64)
+		return i + bit_first(map[w] >> i % 64);
+	w = bits_next(s->level[order], w + 1, SECTION_WORDS, true);
+	return w < SECTION_WORDS ? w * 64 + bit_first(map[w]) : blocks;
+}
+
 /* First page at or after @page of a free block of at least @order; SECTION_PAGES: none. */
 static size_t next_block(struct section *s, unsigned order, size_t page)
 {
 	size_t lowest = SECTION_PAGES;
 
 	for (unsigned o = order; o <= MAX_ORDER; o++) {
-		size_t blocks = SECTION_PAGES >> o, first = (page + (1ul << o) - 1) >> o;
-
 		if (s->top[o])
-			lowest = MIN(lowest, bits_next(order_map(s, o), first, blocks, true) << o);
+			lowest = MIN(lowest, next_of_order(s, o, (page + (1ul << o) - 1) >> o) << o);
 	}
 	return lowest;
 }
@@ -255,6 +270,52 @@ pfn_t buddy_alloc_run(struct zone *z, size_t npages)
 
 	for (size_t k = 0; k < z->nr_sections && tries && !pfn; k++)
 		pfn = take_run(*zone_section(z, k), npages, 1, ~(pfn_t)0, &tries);
+	return pfn;
+}
+
+static bool has_blocks(const struct zone *z, unsigned order)
+{
+	size_t n = 0;
+
+	for (unsigned o = order; o <= MAX_ORDER; o++)
+		n += z->nr_blocks[o];
+	return n;
+}
+
+/* From a run that has a block of at least @order in @s. */
+static pfn_t take_between(struct section *s, size_t npages, unsigned order, unsigned *tries)
+{
+	size_t page = 0;
+
+	while (*tries && (page = next_block(s, order, page)) < SECTION_PAGES) {
+		pfn_t block = s->base + page, low = block - buddy_run_below(block);
+		size_t run = run_above(low, SECTION_PAGES);
+		pfn_t start = low + (MIN(run, npages << BETWEEN_ORDER) - npages) / 2;
+
+		if (zone_untouched(start, npages) <= npages / 4 && buddy_take(start, npages))
+			return start;
+		--*tries;
+		page = low + run - s->base;
+	}
+	return 0;
+}
+
+/*
+ * What grows in small steps takes the pages behind it one by one, if nobody is there. In
+ * the lowest place that is large enough it soon meets the next run, and moves.
+ */
+__far pfn_t buddy_alloc_between(struct zone *z, size_t npages)
+{
+	unsigned order = MIN(log2_ceil(npages) + BETWEEN_ORDER, (unsigned)MAX_ORDER);
+	unsigned tries = BETWEEN_TRIES;
+	pfn_t pfn = 0;
+
+	if (npages < BETWEEN_MIN || z->free_touched < npages)
+		return 0;
+	for (; 1ul << order > npages && !pfn; order--) {
+		for (size_t k = 0; has_blocks(z, order) && k < z->nr_sections && tries && !pfn; k++)
+			pfn = take_between(*zone_section(z, k), npages, order, &tries);
+	}
 	return pfn;
 }
 

@@ -42,6 +42,21 @@ static pfn_t take_free(struct zone *z, size_t npages, size_t align)
 	return buddy_alloc_exact(z, npages, log2_ceil(align));
 }
 
+/* Blocks of the buddy would leave a short tail behind each run that has grown out of one. */
+static pfn_t take_creeping(struct zone *z, size_t npages)
+{
+	pfn_t pfn = buddy_alloc_between(z, npages);
+
+	return pfn ? pfn : buddy_alloc_run(z, npages);
+}
+
+static pfn_t take(struct zone *z, size_t npages, size_t align, unsigned how)
+{
+	pfn_t pfn = unlikely(how & ALLOC_CREEPS) ? take_creeping(z, npages) : 0;
+
+	return pfn ? pfn : take_free(z, npages, align);
+}
+
 /* Of a program that is linked low, the break will do. */
 static pfn_t alloc_low(size_t npages, size_t align, unsigned how)
 {
@@ -68,9 +83,9 @@ static pfn_t alloc_locked(size_t npages, size_t align, unsigned how)
 
 	if (unlikely(how & ALLOC_LOW))
 		return alloc_low(npages, align, how);
-	pfn = take_free(&zones[ZONE_BRK], npages, align);
+	pfn = take(&zones[ZONE_BRK], npages, align, how);
 	if (!pfn && zones[ZONE_MMAP].present)
-		pfn = take_free(&zones[ZONE_MMAP], npages, align);
+		pfn = take(&zones[ZONE_MMAP], npages, align, how);
 	if (!pfn && how & ALLOC_GROW)
 		pfn = zone_brk_grow(&zones[ZONE_BRK], npages, align);
 	if (!pfn && zones[ZONE_DMA32].present)

@@ -70,6 +70,7 @@ enum alloc_flags {
 	ALLOC_RESERVE = 16,	/* or all of it (reserve.c) */
 	ALLOC_LOW = 32,		/* only below os_low_limit(); nothing of the reserve */
 	ALLOC_MOVES = 64,	/* a block that may grow again: mappings do so without a copy */
+	ALLOC_CREEPS = 128,	/* a run that will grow in small steps: free pages around it */
 	ALLOC_NORMAL = ALLOC_WAIT | ALLOC_GROW,
 };
 

@@ -115,6 +115,11 @@ pfn_t buddy_alloc_exact(struct zone *z, size_t npages, unsigned align_order);
  * do; looks at a few candidates only. 0: none of them.
  */
 pfn_t buddy_alloc_run(struct zone *z, size_t npages);
+/*
+ * Exactly @npages in the middle of a larger free run, or of its first part, where memory is
+ * touched: room for what lies below to grow, and for itself. 0: none of a few candidates.
+ */
+pfn_t buddy_alloc_between(struct zone *z, size_t npages);
 /* The same for any alignment, of pages below @limit; a few candidates per section. */
 pfn_t buddy_alloc_below(struct zone *z, size_t npages, size_t align, pfn_t limit);
 /* More than MAX_BLOCK pages, or alignment above it: runs of largest blocks. */

@@ -34,7 +34,7 @@
 #include "tune/tune.h"
 #include "stele/slab.h"
 
-#define ROOM_SIZE_MIN	(8ul << 10)	/* of blocks that creep: see move_creeping() */
+#define ROOM_SIZE_MIN	(4ul << 10)	/* of blocks that creep: see move_creeping() */
 #define ROOM_SIZE_MAX	(16ul << 20)
 #define ROOM_SHARE	8		/* the room's part of the size */
 

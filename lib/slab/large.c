@@ -125,7 +125,7 @@ size_t large_size(const void *p)
 
 void *large_alloc_room(size_t size, size_t room)
 {
-	void *p = run_alloc(size + room, PAGE_SIZE, false, ALLOC_NORMAL);
+	void *p = run_alloc(size + room, PAGE_SIZE, false, ALLOC_NORMAL | ALLOC_CREEPS);
 
 	if (p)
 		*large_asked(page_in_use(p)) = size;

@@ -6,6 +6,7 @@
  */
 #include "common.h"
 
+#include "base/bits.h"
 #include "page/zone.h"
 
 #define CHUNKS	6
@@ -302,6 +303,33 @@ START_TEST(contiguous)
 }
 END_TEST
 
+/* What will grow lies in the middle of what is free and touched, 4 times as much at most. */
+START_TEST(between)
+{
+	struct section *s;
+
+	pool_create();
+	s = section_of(pool);
+	ck_assert_uint_eq(buddy_alloc_between(z, 4), 0);
+	/* Two free runs, of 64 pages and of 8. */
+	ck_assert(buddy_take(pool, POOL));
+	zone_note_written(pool, 1024);
+	buddy_free(pool + 96, 64);
+	buddy_free(pool + 200, 8);
+	ck_assert_uint_eq(buddy_alloc_between(z, 4), pool + 96 + 6);
+	/* A quarter may be untouched, no more. */
+	buddy_free(pool + 96 + 6, 4);
+	bits_clear_range(s->touched, pool + 102 - s->base, pool + 104 - s->base);
+	ck_assert_uint_eq(buddy_alloc_between(z, 4), pool + 200 + 2);
+	zone_note_written(pool + 102, 1);
+	ck_assert_uint_eq(buddy_alloc_between(z, 4), pool + 96 + 6);
+	/* No run is larger than what is asked for, or it is not worth a search. */
+	ck_assert_uint_eq(buddy_alloc_between(z, 64), 0);
+	ck_assert_uint_eq(buddy_alloc_between(z, 3), 0);
+	ck_assert_uint_eq(z->free, 72 - 8);
+}
+END_TEST
+
 /* A failed take leaves everything as it was. */
 START_TEST(take_is_all_or_nothing)
 {
@@ -354,7 +382,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		random_operations, coalesce_any_order, exact_tails, contiguous,
-		take_is_all_or_nothing, foreign_hole,
+		between, take_is_all_or_nothing, foreign_hole,
 	};
 
 	return unit_run("buddy", tests, ARRAY_SIZE(tests));

@@ -146,6 +146,41 @@ START_TEST(creeps_into_room)
 }
 END_TEST
 
+#define NR_BUFFERS 64
+
+/* Many that grow side by side leave each other room, and need little more than they hold. */
+START_TEST(creep_side_by_side)
+{
+	static char *buf[NR_BUFFERS];
+	static size_t size[NR_BUFFERS];
+	size_t moves = 0, started = 0, rng = 1;
+
+	unit_boot();
+	for (size_t i = 0; i < 400000; i++) {
+		size_t k = (rng = rng * 6364136223846793005ul + 1442695040888963407ul) >> 58;
+		char *p = krealloc(buf[k], size[k] + 104);
+
+		must(p);
+		moves += size[k] >= 8192 && p != buf[k];
+		buf[k] = p;
+		size[k] += 104;
+		p[size[k] - 1] = 1;
+		if (size[k] > 65536) {
+			kfree(p);
+			buf[k] = NULL;
+			size[k] = 0;
+			started++;
+		}
+	}
+	ck_assert_uint_le(moves, 3 * started);
+	for (size_t k = 0; k < NR_BUFFERS; k++)
+		kfree(buf[k]);
+	/* All that was ever in a run. */
+	ck_assert_uint_le(zones[ZONE_BRK].free_touched, 1450);
+	zones_hold();
+}
+END_TEST
+
 #define NR_SINGLES 4000
 
 /* Every page that can be had; pages[] are by address. */
@@ -247,7 +282,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		realloc_contents, realloc_in_place, realloc_same_class, realloc_mapped,
-		creeps_into_room, creeps_without_room, creep_fails_on_purpose, creeps_down,
+		creeps_into_room, creep_side_by_side, creeps_without_room, creep_fails_on_purpose, creeps_down,
 	};
 
 	return unit_run("krealloc", tests, ARRAY_SIZE(tests));
