@@ -337,6 +337,11 @@ void leak_hold(void)
 		WRITE_ONCE(owner, (uint32_t)os_tid());
 }
 
+bool leak_is_mine(void)
+{
+	return (int)READ_ONCE(owner) == os_tid();
+}
+
 void leak_forked(void)
 {
 	WRITE_ONCE(owner, 0);

@@ -64,6 +64,8 @@ bool leak_report(const char *reason, const char *detail, const struct reporter *
 void leak_wait(void);
 /* The same, and from now on there is no other: the process ends. */
 void leak_hold(void);
+/* Is this the thread that reports, or holds? */
+bool leak_is_mine(void);
 /* In a child of fork, which has none of its parent's reports under way. */
 void leak_forked(void);
 

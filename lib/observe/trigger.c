@@ -31,6 +31,8 @@
 #include "tune/tune.h"
 
 #define SCRUB_BYTES	2048
+#define TAKEN_MS	20u	/* from the taking of a handler to its begin */
+#define REPORT_MS	10000u
 
 bool leak_on;
 
@@ -235,6 +237,24 @@ static __noinline void finish(int status, uintptr_t frame)
 }
 
 #ifdef __GLIBC__
+/*
+ * glibc before 2.41 lets a second thread into exit(), where it finds the handler gone
+ * that the first has taken, and ends the process in the middle of the report. So one
+ * more lies behind that: who finds it while another thread reports leaves a next, and
+ * waits. @waited: who has left it; that one has done its waiting.
+ */
+static void at_exit_beside(int status __unused_arg, void *waited)
+{
+	intptr_t me = os_tid();
+
+	if (!leak_is_home() || !at_the_end || leak_is_mine() || (intptr_t)waited == me)
+		return;
+	LIBC(on_exit)(at_exit_beside, (void *)me);
+	/* The other may have come as far as to take the handler, but not into it. */
+	for (unsigned ms = 0; ms < (READ_ONCE(ended) ? REPORT_MS : TAKEN_MS); ms++)
+		os_sleep_ms(1);
+}
+
 static void at_exit(int status, void *arg __unused_arg)
 {
 	scrub();
@@ -268,6 +288,7 @@ void leak_start(void)
 	home = os_pid();
 	leak_names_read();
 #ifdef __GLIBC__
+	LIBC(on_exit)(at_exit_beside, NULL);
 	LIBC(on_exit)(at_exit, NULL);
 	LIBC(__cxa_at_quick_exit)(at_quick, NULL);
 #else

@@ -258,6 +258,31 @@ static int end_thread_exit(void)
 	use(mine);
 }
 
+CASE("two_exits", case_before_two_exits, "direct 1 1019")
+{
+	use(malloc(1019));
+}
+
+static pthread_barrier_t both_exit;
+
+APART static void *exit_nine(void *arg)
+{
+	pthread_barrier_wait(&both_exit);
+	exit(9);
+	return arg;
+}
+
+/* libc's exit() lets the second one pass: neither may end the other's report. */
+static int end_two_exits(void)
+{
+	pthread_t thread;
+
+	NEED(pthread_barrier_init(&both_exit, NULL, 2) == 0);
+	NEED(pthread_create(&thread, NULL, exit_nine, NULL) == 0);
+	pthread_barrier_wait(&both_exit);
+	return 9;
+}
+
 CASE("last_thread", case_before_last_thread, "direct 1 1023")
 {
 	use(malloc(1023));
@@ -732,6 +757,7 @@ const struct scene_end scene_ends[] = {
 	{"term_handler", "exit 7", end_term_handler},
 	{"fault_handled", "exit 0", end_fault_handled},
 	{"thread_exit", "exit 8", end_thread_exit},
+	{"two_exits", "exit 9", end_two_exits},
 	{"last_thread", "exit 0", end_last_thread},
 	{"coroutine_exit", "exit 10", end_coroutine_exit},
 	{"fork", "exit 0", end_fork},
