@@ -53,7 +53,8 @@ static bool is_size(const char *arg)
 {
 	size_t n = strspn(arg, "0123456789");
 
-	return n > strspn(arg, "0") && (arg[n] == '\0' || (strchr("KMGkmg", arg[n]) && arg[n + 1] == '\0'));
+	return n > strspn(arg, "0") &&
+	       (arg[n] == '\0' || (strchr("KMGTkmgt", arg[n]) && arg[n + 1] == '\0'));
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)

@@ -116,6 +116,9 @@ static bool parse_number(const char *s, const char *stops, uint64_t *out)
 	case 'g': case 'G':
 		unit = 1ull << 30;
 		break;
+	case 't': case 'T':
+		unit = 1ull << 40;
+		break;
 	default:
 		break;
 	}
