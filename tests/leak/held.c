@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <search.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -182,4 +184,29 @@ STEP("held", hold_coroutine)
 	NEED(stack != MAP_FAILED);
 	held_contexts[1] = NULL;
 	start_coroutine(0, stack, 65536);
+}
+
+/* --- in libc's own structures, or in a file that has no name --- */
+
+HELD(case_memfd, 581, "memfd")
+HELD(case_stream_cookie, 582, "_IO_list_all")
+HELD(case_hash_key, 583, "htab|heap")
+
+static cookie_io_functions_t no_functions;
+
+STEP("held", hold_in_libc)
+{
+	const size_t size = 8192;
+	int fd = memfd_create("truth", MFD_CLOEXEC);
+	ENTRY entry = { 0 };
+	void **map;
+
+	NEED(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	NEED(map != MAP_FAILED && close(fd) == 0);
+	map[700] = case_memfd();
+	NEED(fopencookie(case_stream_cookie(), "w", no_functions));
+	NEED(hcreate(50));
+	entry.key = strcpy(case_hash_key(), "key");
+	NEED(hsearch(entry, ENTER));
 }
