@@ -18,16 +18,16 @@ struct termios;
 struct winsize;
 
 /* As NEXT(), but libc's for who loads us behind it. */
-#define PAST(name) \
+#define PAST(type, name) \
 	__extension__({ \
 		static void *next_; \
 		if (!READ_ONCE(next_)) \
-			WRITE_ONCE(next_, os_next_or_libc(#name)); \
-		(__typeof__(&(name)))READ_ONCE(next_); \
+			WRITE_ONCE(next_, os_next_or_libc(name)); \
+		(type)READ_ONCE(next_); \
 	})
 
 /* libc's headers say more of them, not the same in each release. */
-pid_t fork(void);
+pid_t fork_public(void) __asm__("fork");
 pid_t __fork(void);
 int forkpty(int *fd, char *name, const struct termios *termios, const struct winsize *size);
 int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *dso);
@@ -38,9 +38,9 @@ static __cold_path int missing(void)
 	return -1;
 }
 
-__public pid_t fork(void)
+__public pid_t fork_public(void)
 {
-	pid_t (*next)(void) = PAST(fork);
+	pid_t (*next)(void) = PAST(pid_t (*)(void), "fork");
 
 	fork_register();
 	return next ? next() : missing();
@@ -48,13 +48,13 @@ __public pid_t fork(void)
 
 __public pid_t __fork(void)
 {
-	return fork();
+	return fork_public();
 }
 
 __public int forkpty(int *fd, char *name, const struct termios *termios,
 		     const struct winsize *size)
 {
-	__typeof__(&forkpty) next = PAST(forkpty);
+	__typeof__(&forkpty) next = PAST(__typeof__(&forkpty), "forkpty");
 
 	fork_register();
 	return next ? next(fd, name, termios, size) : missing();
@@ -63,7 +63,8 @@ __public int forkpty(int *fd, char *name, const struct termios *termios,
 __public int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
 			       void *dso)
 {
-	__typeof__(&__register_atfork) next = PAST(__register_atfork);
+	__typeof__(&__register_atfork) next =
+		PAST(__typeof__(&__register_atfork), "__register_atfork");
 
 	fork_register();
 	return next ? next(prepare, parent, child, dso) : ENOSYS;
