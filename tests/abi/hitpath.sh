@@ -57,7 +57,7 @@ begins_line() {
 		$NF == f && $1 ~ /[048c]0$/ { found = 1 } END { exit !found }'
 }
 
-echo "1..20"
+echo "1..22"
 for f in malloc free _Znwm _ZdlPvm; do
 	begins_line $f
 	result $? "$f begins with a cache line"
@@ -80,6 +80,13 @@ for f in malloc free; do
 		result $? "malloc's hit path is the sequence"
 	fi
 done
+
+# Asked at each malloc and free by programs that count their memory.
+hit malloc_usable_size
+[ "$n" -gt 10 ] && [ "$n" -le 26 ]
+result $? "malloc_usable_size of a slab's object: $n instructions, at most 26"
+! grep -Eq "$leaves" "$work/out"
+result $? "malloc_usable_size of a slab's object calls nothing and saves nothing"
 
 # Objects of the program's caches: as malloc's, and a compare more to know the cache of what is freed.
 for f in stele_kmem_cache_alloc stele_kmem_cache_free; do
