@@ -34,8 +34,7 @@
 #include "tune/tune.h"
 #include "stele/slab.h"
 
-#define ROOM_SIZE_MIN	(4ul << 10)	/* of blocks that creep: see move_creeping() */
-#define ROOM_SIZE_MAX	(16ul << 20)
+#define ROOM_SIZE_MAX	(16ul << 20)	/* of blocks that creep: see move_creeping() */
 #define ROOM_SHARE	8		/* the room's part of the size */
 
 static __cold_path void *failed(void)
@@ -449,7 +448,7 @@ static void *realloc_unclassed(void *p, size_t size)
 	return foreign_realloc(p, size);
 }
 
-static __noinline void *realloc_other(void *p, size_t size)
+__noinline void *krealloc_other(void *p, size_t size)
 {
 	unsigned class = class_of(p);
 
@@ -484,16 +483,16 @@ void *krealloc(void *p, size_t size)
 	struct page *page;
 
 	if (unlikely(READ_ONCE(budget_active)) || unlikely(class == CLASS_NONE))
-		return realloc_other(p, size);
+		return krealloc_other(p, size);
 	if (class == CLASS_LARGE) {
 		page = page_near(p);
 		if (likely(page) && IS_ALIGNED((uintptr_t)p, PAGE_SIZE) &&
 		    page->state != PG_RUN && likely(large_stays(page, size)))
 			return p;
-	} else if (likely(is_object(class, p) && stays(size, kmem_caches[class].usable))) {
-		return p;
+	} else if (likely(is_object(class, p))) {
+		return stays(size, kmem_caches[class].usable) ? p : krealloc_move(p, size, class);
 	}
-	return realloc_other(p, size);
+	return krealloc_other(p, size);
 }
 
 size_t ksize(const void *p)

@@ -29,6 +29,11 @@ void kfree_quiet(void *p);
 void kfree_sized(void *p, size_t size, size_t align);
 /* NULL: no memory, the block is as it was. @size != 0, @p != NULL. */
 void *krealloc(void *p, size_t size);
+/* Its slow path; the same of an object that is too small or large (move.c). */
+void *krealloc_other(void *p, size_t size);
+void *krealloc_move(void *p, size_t size, unsigned class);
+/* From this size on it leaves room behind blocks that grow in small steps. */
+#define ROOM_SIZE_MIN	(4ul << 10)
 /*
  * As kfree, and leaves the block's record alone. Those above that allocate write
  * none either: slab/tracked.h has the ones that do.
