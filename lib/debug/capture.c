@@ -49,6 +49,7 @@ struct desk {
 	bool busy;
 	bool turn;
 	struct walk walks[2];		/* this one, the one before, by turns */
+	uint32_t ids[2];		/* of their stacks */
 };
 
 enum { BY_NOTHING, BY_MEMO, BY_LIBRARY };
@@ -170,9 +171,9 @@ static uint32_t walk(struct desk *d, uintptr_t frame)
 	w->range = stack_range(&d->stack, frame);
 	w->depth = depth;
 	unwind_walk(w, &d->walks[d->turn]);
-	wanted = stack_key(w->pcs, w->n);
+	wanted = stack_key(w->pcs, w->n, (struct stack_tail){ d->ids[d->turn], w->own, w->skip });
 	fits = memo_way(&d->memo, w, &way);
-	id = stack_put(&wanted);
+	id = d->ids[!d->turn] = stack_put(&wanted);
 	if (fits && id > STACK_FULL)
 		memo_enter(&d->memo, w, &way, id);
 	return id;
@@ -217,7 +218,7 @@ static uint32_t ask_library(struct desk *d)
 		n = t.n;
 	}
 	thread_clear(THREAD_IN_LIBRARY);
-	wanted = stack_key(pcs, n);
+	wanted = stack_key(pcs, n, (struct stack_tail){ STACK_NONE, 0, 0 });
 	return stack_put(&wanted);
 }
 

@@ -106,6 +106,8 @@ static void take_over(struct walk *w, const struct part *p)
 		if (s->needs != UINT16_MAX)
 			s->needs = (uint16_t)(s->needs - p->first + at);
 	}
+	w->own = (uint32_t)w->n;
+	w->skip = first->n;
 	memcpy(&w->pcs[w->n], &b->pcs[first->n], p->n * sizeof(w->pcs[0]));
 	w->n += p->n;
 	w->nr_reads += p->reads - first->nr_reads;

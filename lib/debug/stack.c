@@ -8,6 +8,10 @@
  *
  *	id  |31 .. 14: chunk|13 .. 0: unit|
  *
+ *    Stacks of a program have most of their outer frames in common, and those are what
+ *    there is most of. So an entry holds the frames that are its own, and names an earlier
+ *    entry, and a frame of that, where the rest is found, perhaps by way of a third.
+ *
  * 2. Look-up. A table of ids beside their hashes, so that no entry is fetched but
  *    the right one; open addressing, at most half full. It is read without a lock:
  *    an entry is complete before its id is stored. When the
@@ -40,11 +44,13 @@
 #define FIRST_TABLE	1024u			/* ids */
 
 struct entry {
-	uint64_t n;
+	uint8_t n, own, skip;		/* frames: in all; here; of the tail's that are not its */
+	uint32_t tail;			/* whose the others are; valid if there are any */
 	uint32_t generation, word;	/* word: depot.h */
 	uintptr_t pcs[];
 };
 static_assert(sizeof(struct entry) == UNIT, "one unit");
+static_assert(STACK_DEPTH_MAX <= UINT8_MAX, "frames are counted by a byte");
 static_assert(FIRST_UNIT > STACK_FULL, "special ids are below");
 
 struct table {
@@ -67,23 +73,42 @@ static struct entry *entry_of(uint32_t id)
 	return (struct entry *)(chunk + (size_t)(id & ((1u << CHUNK_SHIFT) - 1)) * UNIT);
 }
 
-size_t stack_get(uint32_t id, const uintptr_t **pcs, uint32_t *gen)
+/* A stack is in pieces: where the frames are from the @from-th of @e on. */
+struct piece {
+	const struct entry *e;
+	size_t from;
+	const uintptr_t *pcs;
+};
+
+/* How many lie there; and then those behind them. There is one at least. */
+static size_t next_piece(struct piece *p)
 {
-	if (id < FIRST_UNIT) {
-		if (pcs)
-			*pcs = NULL;
-		if (gen)
-			*gen = 0;
-		return 0;
+	size_t n;
+
+	while (p->from >= p->e->own) {
+		p->from += p->e->skip - (size_t)p->e->own;
+		p->e = entry_of(p->e->tail);
 	}
+	p->pcs = &p->e->pcs[p->from];
+	n = p->e->own - p->from;
+	p->from = p->e->own;
+	return n;
+}
 
-	struct entry *e = entry_of(id);
+size_t stack_get(uint32_t id, uintptr_t *pcs, uint32_t *gen)
+{
+	const struct entry *e = id < FIRST_UNIT ? NULL : entry_of(id);
+	struct piece p = { .e = e };
+	size_t n = e ? e->n : 0, have;
 
-	if (pcs)
-		*pcs = e->pcs;
 	if (gen)
-		*gen = e->generation;
-	return e->n;
+		*gen = e ? e->generation : 0;
+	for (size_t i = 0; pcs && i < n; i += have) {
+		have = next_piece(&p);
+		have = MIN(have, n - i);
+		memcpy(&pcs[i], p.pcs, have * sizeof(*pcs));
+	}
+	return n;
 }
 
 uint32_t *stack_word(uint32_t id)
@@ -117,9 +142,22 @@ static uint32_t hash_stack(const uintptr_t *pcs, size_t n, uint32_t gen)
 static bool is_equal(uint32_t id, const struct stack_key *k)
 {
 	const struct entry *e = entry_of(id);
+	struct piece p = { .e = e };
+	size_t have;
 
-	return e->n == k->n && e->generation == k->generation &&
-	       !memcmp(e->pcs, k->pcs, k->n * sizeof(*k->pcs));
+	if (e->n != k->n || e->generation != k->generation)
+		return false;
+	for (size_t i = 0; i < k->n; i += have) {
+		/* Known by the same frames of the same stack, mostly. */
+		if (i && i == k->tail.own && e->own == i && e->tail == k->tail.id &&
+		    e->skip == k->tail.skip)
+			return true;
+		have = next_piece(&p);
+		have = MIN(have, k->n - i);
+		if (memcmp(p.pcs, &k->pcs[i], have * sizeof(*k->pcs)))
+			return false;
+	}
+	return true;
 }
 
 static uint32_t look_up(const struct table *t, const struct stack_key *k)
@@ -183,7 +221,7 @@ static uint32_t reserve_units(uint32_t units)
 
 static uint32_t enter(const struct stack_key *k)
 {
-	size_t bytes = sizeof(struct entry) + k->n * sizeof(*k->pcs);
+	size_t bytes = sizeof(struct entry) + k->tail.own * sizeof(*k->pcs);
 	uint32_t id = look_up(table, k);
 	struct entry *e;
 
@@ -196,15 +234,30 @@ static uint32_t enter(const struct stack_key *k)
 		return STACK_FULL;
 	e = entry_of(id);
 	e->generation = k->generation;
-	e->n = k->n;
-	memcpy(e->pcs, k->pcs, k->n * sizeof(*k->pcs));
+	e->n = (uint8_t)k->n;
+	e->own = (uint8_t)k->tail.own;
+	e->skip = (uint8_t)k->tail.skip;
+	e->tail = k->tail.id;
+	memcpy(e->pcs, k->pcs, k->tail.own * sizeof(*k->pcs));
 	insert(table, id, k->hash);
 	return id;
 }
 
-struct stack_key stack_key(const uintptr_t *pcs, size_t n)
+/* Whose they really are: so that no entry is gone through of which nothing is wanted. */
+static struct stack_tail shorten(struct stack_tail t, size_t n)
 {
-	struct stack_key k = { pcs, n, 0, stack_generation() };
+	if (t.id < FIRST_UNIT || t.own >= n)
+		return (struct stack_tail){ STACK_NONE, (uint32_t)n, 0 };
+	for (const struct entry *e = entry_of(t.id); t.skip >= e->own; e = entry_of(t.id)) {
+		t.skip += e->skip - (uint32_t)e->own;
+		t.id = e->tail;
+	}
+	return t;
+}
+
+struct stack_key stack_key(const uintptr_t *pcs, size_t n, struct stack_tail tail)
+{
+	struct stack_key k = { pcs, n, shorten(tail, n), 0, stack_generation() };
 	const struct table *t = load_acquire(&table);
 
 	k.hash = hash_stack(pcs, n, k.generation);

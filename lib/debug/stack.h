@@ -17,11 +17,11 @@
 #define STACK_DEPTH_MAX	128	/* frames */
 
 /*
- * Frames of a stack, innermost first, and the generation it was captured in;
- * either pointer may be NULL. 0 frames: one of the ids above. The frames are
- * return addresses (look up pc - 1) and stay where they are.
+ * Frames of a stack, innermost first, and the generation it was captured in; @pcs
+ * has room for STACK_DEPTH_MAX, and either pointer may be NULL. 0 frames: one of the
+ * ids above. The frames are return addresses (look up pc - 1).
  */
-size_t stack_get(uint32_t id, const uintptr_t **pcs, uint32_t *generation);
+size_t stack_get(uint32_t id, uintptr_t *pcs, uint32_t *generation);
 
 /*
  * A module was unloaded: code at its addresses is other code from now on. To be
@@ -35,15 +35,24 @@ static inline uint32_t stack_generation(void)
 	return READ_ONCE(stack_now);
 }
 
+/*
+ * What is known of a stack's outer frames: those from the @own-th on are those of @id,
+ * of this generation, from its @skip-th on. An @id of no stack: nothing is known.
+ */
+struct stack_tail {
+	uint32_t id, own, skip;
+};
+
 /* A stack that is looked for. */
 struct stack_key {
 	const uintptr_t *pcs;
 	size_t n;
+	struct stack_tail tail;
 	uint32_t hash, generation;
 };
 
 /* Where it is looked up is being fetched from now on: do something else first. */
-struct stack_key stack_key(const uintptr_t *pcs, size_t n);
+struct stack_key stack_key(const uintptr_t *pcs, size_t n, struct stack_tail tail);
 
 /* Find or enter a stack. Takes the depot's lock and may allocate pages. */
 uint32_t stack_put(const struct stack_key *key);

@@ -57,8 +57,8 @@ void track_overwrite(void **objs, size_t n)
 
 static void print_stack(const char *what, uint32_t id)
 {
-	const uintptr_t *pcs;
-	size_t n = stack_get(id, &pcs, NULL);
+	uintptr_t pcs[STACK_DEPTH_MAX];
+	size_t n = stack_get(id, pcs, NULL);
 	struct os_code code;
 
 	if (!n)

@@ -251,6 +251,8 @@ static void begin(struct walk *w, const struct walk *before)
 	w->last_off = WORD;
 	w->repeatable = true;
 	w->cut = false;
+	w->own = STACK_DEPTH_MAX;
+	w->skip = 0;
 	w->generation = stack_generation();
 	w->before = before;
 	w->needs = UINT16_MAX;

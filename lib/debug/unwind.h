@@ -78,6 +78,7 @@ struct walk {
 	/* Out. */
 	uintptr_t pcs[STACK_DEPTH_MAX];
 	size_t n;
+	uint32_t own, skip;		/* from the own-th on, those of the earlier from the skip-th */
 	struct stack_read reads[READS_MAX];
 	size_t nr_reads;
 	bool repeatable;		/* the reads say it all */

@@ -180,8 +180,8 @@ static struct vec write_stacks(struct out *o, const struct groups *g, const stru
 	sort_ids(&ids);
 	for (size_t i = 0; i < ids.count; i++) {
 		uint32_t id = *VEC_AT(&ids, uint32_t, i), generation = 0;
-		const uintptr_t *pcs;
-		size_t n = stack_get(id, &pcs, &generation);
+		uintptr_t pcs[STACK_DEPTH_MAX];
+		size_t n = stack_get(id, pcs, &generation);
 
 		out_print(o, "stack %u %u", id, generation);
 		for (size_t k = 0; k < n; k++) {

@@ -152,9 +152,9 @@ static bool matches_any(const char *text)
 
 static bool search(uint32_t stack)
 {
-	const uintptr_t *pcs;
+	uintptr_t pcs[STACK_DEPTH_MAX];
 	uint32_t generation;
-	size_t n = stack_get(stack, &pcs, &generation);
+	size_t n = stack_get(stack, pcs, &generation);
 
 	for (size_t i = 0; i < n; i++) {
 		struct symbol sym;

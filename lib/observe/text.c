@@ -45,9 +45,9 @@ static void symbol_line(struct out *o, const struct symbol *s)
 
 static void backtrace(struct out *o, uint32_t stack, const char *indent)
 {
-	const uintptr_t *pcs;
+	uintptr_t pcs[STACK_DEPTH_MAX];
 	uint32_t generation;
-	size_t n = stack_get(stack, &pcs, &generation);
+	size_t n = stack_get(stack, pcs, &generation);
 
 	if (!n)
 		out_print(o, "%s(not known)\n", indent);

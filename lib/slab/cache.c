@@ -282,8 +282,8 @@ static void drain(struct kmem_cache *c)
 static void report_stack(void *obj)
 {
 	struct track record = tracked_take(obj);
-	const uintptr_t *pcs;
-	size_t n = stack_get(record.stack, &pcs, NULL);
+	uintptr_t pcs[STACK_DEPTH_MAX];
+	size_t n = stack_get(record.stack, pcs, NULL);
 
 	tracked_put(obj, record);
 	for (size_t i = 0; i < MIN(n, (size_t)FRAMES_SHOWN); i++)

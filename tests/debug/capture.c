@@ -39,10 +39,10 @@ static bool is_same(const uintptr_t *have, const uintptr_t *want, size_t n)
 __attribute__((noinline)) static void compare_here(void *arg)
 {
 		uintptr_t want[STACK_DEPTH_MAX];
-	const uintptr_t *have;
+	uintptr_t have[STACK_DEPTH_MAX];
 	uint32_t id = stack_capture(FRAME());
 	size_t n = debug_truth(want, stack_depth());
-	size_t got = stack_get(id, &have, NULL);
+	size_t got = stack_get(id, have, NULL);
 
 	(void)arg;
 	__atomic_add_fetch(&captures, 1, __ATOMIC_RELAXED);

@@ -12,11 +12,11 @@ static unsigned long captures, differences, replaced;
 __attribute__((noinline)) static void compare_here(void *arg)
 {
 	uintptr_t want[STACK_DEPTH_MAX];
-	const uintptr_t *have;
+	uintptr_t have[STACK_DEPTH_MAX];
 	uint32_t generation;
 	size_t n = debug_truth_uncached(want, stack_depth());
 	uint32_t id = stack_capture(FRAME());
-	size_t got = stack_get(id, &have, &generation);
+	size_t got = stack_get(id, have, &generation);
 
 	(void)arg;
 	captures++;

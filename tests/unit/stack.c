@@ -22,18 +22,18 @@ static size_t make(uintptr_t *pcs, size_t i)
 static void stack_is(uint32_t id, size_t i, uint32_t generation)
 {
 	uintptr_t want[64];
-	const uintptr_t *have;
+	uintptr_t have[STACK_DEPTH_MAX];
 	uint32_t gen;
 	size_t n = make(want, i);
 
-	must_eq(stack_get(id, &have, &gen), n);
+	must_eq(stack_get(id, have, &gen), n);
 	must(!memcmp(have, want, n * sizeof(*want)));
 	must_eq(gen, generation);
 }
 
 static uint32_t put_frames(const uintptr_t *pcs, size_t n)
 {
-	struct stack_key wanted = stack_key(pcs, n);
+	struct stack_key wanted = stack_key(pcs, n, (struct stack_tail){ STACK_NONE, 0, 0 });
 
 	return stack_put(&wanted);
 }
@@ -70,14 +70,14 @@ END_TEST
 
 START_TEST(special_ids)
 {
-	const uintptr_t *pcs;
+	uintptr_t pcs[STACK_DEPTH_MAX];
 	uint32_t gen = 7;
 
 	unit_boot();
 	must_eq(put_frames(NULL, 0), STACK_UNKNOWN);
 	for (uint32_t id = STACK_NONE; id <= STACK_FULL; id++) {
-		must_eq(stack_get(id, &pcs, &gen), 0);
-		must(!pcs && !gen);
+		must_eq(stack_get(id, pcs, &gen), 0);
+		must(!gen);
 		must_eq(stack_get(id, NULL, NULL), 0);
 	}
 }
@@ -108,6 +108,64 @@ START_TEST(words)
 	for (size_t i = 0; i < 1000; i++) {
 		must_eq(*stack_word(put(i)), i);
 		stack_is(put(i), i, 0);
+	}
+}
+END_TEST
+
+#define FAMILY	20000
+#define DEPTH	60
+
+static struct family {
+	uintptr_t pcs[DEPTH];
+	size_t n;
+	uint32_t id;
+} family[FAMILY];
+
+/*
+ * Stacks that have outer frames in common with earlier ones, those in turn with others:
+ * read back as they are, the same whether or not it is said what they have in common, and
+ * without room for what is another's.
+ */
+START_TEST(tails)
+{
+	struct rng r = { 1 };
+	uint32_t last = 0;
+
+	unit_boot();
+	for (size_t i = 0; i < FAMILY; i++) {
+		struct family *f = &family[i], *of = &family[rng_below(&r, i ? i : 1)];
+		struct stack_tail tail = { of->id, (uint32_t)rng_below(&r, 6), 0 };
+		struct stack_key key;
+		uint32_t next;
+
+		f->n = DEPTH;
+		if (i) {
+			tail.skip = (uint32_t)rng_below(&r, of->n);
+			f->n = MIN(tail.own + of->n - tail.skip, (size_t)DEPTH);
+			memcpy(&f->pcs[tail.own], &of->pcs[tail.skip],
+			       (f->n - tail.own) * sizeof(f->pcs[0]));
+		} else {
+			tail.own = DEPTH;
+		}
+		for (size_t k = 0; k < tail.own; k++)
+			f->pcs[k] = 1 + rng_below(&r, 1ul << 40);
+		key = stack_key(f->pcs, f->n, tail);
+		f->id = stack_put(&key);
+		must(f->id > STACK_FULL);
+		/* Units of 16 bytes, two frames each, in chunks. */
+		next = put(MANY + i);
+		if (f->id == next || next >> 14 != f->id >> 14 || f->id < last)
+			continue;
+		must_eq(next - f->id, 1 + (tail.own + 1) / 2);
+		last = next;
+	}
+	for (size_t i = 0; i < FAMILY; i++) {
+		uintptr_t have[STACK_DEPTH_MAX];
+		uint32_t gen;
+
+		must_eq(stack_get(family[i].id, have, &gen), family[i].n);
+		must(!memcmp(have, family[i].pcs, family[i].n * sizeof(have[0])));
+		must_eq(put_frames(family[i].pcs, family[i].n), family[i].id);
 	}
 }
 END_TEST
@@ -254,7 +312,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *tests[] = { equal_stacks, special_ids, generations, words, fates, walking,
+	const TTest *tests[] = { equal_stacks, special_ids, generations, words, tails, fates, walking,
 				 no_memory, threads, fates_of_threads };
 
 	return unit_run("stack", tests, ARRAY_SIZE(tests));
