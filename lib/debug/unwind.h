@@ -78,7 +78,7 @@ struct walk {
 	/* Out. */
 	uintptr_t pcs[STACK_DEPTH_MAX];
 	size_t n;
-	uint32_t own, skip;		/* from the own-th on, those of the earlier from the skip-th */
+	uint32_t own, skip;		/* joined: as in struct stack_tail */
 	struct stack_read reads[READS_MAX];
 	size_t nr_reads;
 	bool repeatable;		/* the reads say it all */
