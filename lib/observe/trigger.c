@@ -299,13 +299,13 @@ void leak_start(void)
 	helper_start();
 }
 
-__near void leak_fork_prepare(void)
+void leak_fork_prepare(void)
 {
 	if (leak_on)
 		lock_acquire_for_fork(&observe_lock);
 }
 
-__near void leak_fork_done(bool child)
+void leak_fork_done(bool child)
 {
 	if (!leak_on)
 		return;

@@ -29,7 +29,7 @@ static int by_call(clockid_t clock, struct timespec *ts)
 	return (int)raw_syscall(SYS_clock_gettime, clock, ts, 0, 0);
 }
 
-static clock_fn *find(const ElfW(Ehdr) *image)
+static __setup clock_fn *find_clock(const ElfW(Ehdr) *image)
 {
 	const ElfW(Phdr) *ph = (const void *)((const char *)image + image->e_phoff);
 	const ElfW(Dyn) *dyn = NULL;
@@ -67,7 +67,7 @@ uint64_t os_now_ms(void)
 	if (!fn) {
 		const ElfW(Ehdr) *image = (const void *)getauxval(AT_SYSINFO_EHDR);
 
-		fn = image ? find(image) : NULL;
+		fn = image ? find_clock(image) : NULL;
 		if (!fn)
 			fn = by_call;
 		WRITE_ONCE(found, fn);

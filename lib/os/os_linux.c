@@ -39,7 +39,7 @@ typedef int register_fn(void (*prepare)(void), void (*parent)(void), void (*chil
 void *__dso_handle __hidden __weak_ref = &__dso_handle;
 #endif
 
-size_t os_page_size(void)
+__setup size_t os_page_size(void)
 {
 	static size_t size __initdata;
 
@@ -51,7 +51,7 @@ size_t os_page_size(void)
 	return size;
 }
 
-int os_sbrk(intptr_t delta, void **old_break)
+__setup int os_sbrk(intptr_t delta, void **old_break)
 {
 #if defined(__GLIBC__)
 	int saved = errno;
@@ -175,7 +175,7 @@ uintptr_t os_stack_top(void)
 	return &__libc_stack_end ? (uintptr_t)__libc_stack_end : 0;
 }
 
-int os_fence_init(void)
+__setup int os_fence_init(void)
 {
 	return (int)raw_syscall(SYS_membarrier, FENCE_RSEQ_REGISTER, 0, 0, 0);
 }
@@ -192,7 +192,7 @@ static struct {
 	unsigned ids, cpus;
 } cpu __initdata;
 
-static void ask_cpus(void)
+static __setup void ask_cpus(void)
 {
 	uint64_t mask[128];
 	long bytes = raw_syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask, 0);
@@ -202,14 +202,14 @@ static void ask_cpus(void)
 	cpu.cpus = bytes > 0 ? (unsigned)bits_count(mask, 0, cpu.ids) : 1;
 }
 
-unsigned os_cpu_ids(void)
+__setup unsigned os_cpu_ids(void)
 {
 	if (!cpu.asked)
 		ask_cpus();
 	return cpu.ids;
 }
 
-unsigned os_cpus(void)
+__setup unsigned os_cpus(void)
 {
 	if (!cpu.asked)
 		ask_cpus();
@@ -302,7 +302,7 @@ int os_parent_pid(void)
 	return (int)raw_syscall(SYS_getppid, 0, 0, 0, 0);
 }
 
-uint64_t os_auxv(unsigned long type)
+__setup uint64_t os_auxv(unsigned long type)
 {
 	int saved = errno;
 	unsigned long v = getauxval(type);
@@ -312,7 +312,7 @@ uint64_t os_auxv(unsigned long type)
 }
 
 /* Valgrind preloads libraries of its own into what it runs. */
-bool os_under_valgrind(void)
+__setup bool os_under_valgrind(void)
 {
 	static const char mark[] = "/vgpreload_", name[] = "LD_PRELOAD=";
 
@@ -335,7 +335,7 @@ bool os_under_valgrind(void)
 	return false;
 }
 
-const char *os_program(void)
+__setup const char *os_program(void)
 {
 	const char *name = (const char *)os_auxv(AT_EXECFN), *base = name;
 

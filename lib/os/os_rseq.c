@@ -57,7 +57,7 @@ static bool has_mm_cid(void)
 	return os_auxv(AT_RSEQ_SIZE) >= MM_CID_END;
 }
 
-bool os_rseq_area(ptrdiff_t *offset, bool *mm_cid)
+__setup bool os_rseq_area(ptrdiff_t *offset, bool *mm_cid)
 {
 	if (!&__rseq_size || !&__rseq_offset || !__rseq_size)
 		return false;

@@ -392,7 +392,7 @@ void *page_alloc_meta_how(size_t npages, unsigned how)
 	return p;
 }
 
-void *page_alloc_table(size_t npages)
+__setup void *page_alloc_table(size_t npages)
 {
 	size_t unit = os_page_size() >> PAGE_SHIFT;
 	struct page *page;

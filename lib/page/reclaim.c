@@ -42,7 +42,7 @@ void (*kswapd_wake)(void);
 /* Pages in use that no block is on, as reclaim_excess() was told last. */
 static size_t not_live;
 
-static __near size_t watermark(size_t used)
+static size_t watermark(size_t used)
 {
 	size_t live = used - MIN(used, READ_ONCE(not_live));
 
@@ -190,7 +190,7 @@ static void trim_top(struct zone *z, pfn_t end)
 		zone_brk_trim(z, tune.top_pad);
 }
 
-__near void reclaim_after_free(pfn_t pfn, size_t npages)
+void reclaim_after_free(pfn_t pfn, size_t npages)
 {
 	struct zone *z = section_of(pfn)->zone;
 	size_t mark, target;

@@ -78,7 +78,7 @@ pfn_t reserve_take(size_t npages, size_t align, unsigned how)
 	return 0;
 }
 
-__near bool reserve_put(pfn_t pfn, size_t npages, bool wait, pfn_t *first, size_t *n)
+bool reserve_put(pfn_t pfn, size_t npages, bool wait, pfn_t *first, size_t *n)
 {
 	pfn_t end;
 

@@ -75,7 +75,7 @@ uintptr_t near_memmaps[NEAR_MEMMAPS] __nearbss;
 static_assert(SUB_PAGES == 1ul << SUB_SHIFT, "one subsection is one largest block");
 static_assert(OS_ADDRESS_BITS - PAGE_SHIFT + SUB_BITS <= 64, "both numbers fit in a word");
 
-void near_memmap_add(pfn_t sub, struct page *memmap)
+__setup void near_memmap_add(pfn_t sub, struct page *memmap)
 {
 	uintptr_t *word = &near_memmaps[sub % NEAR_MEMMAPS];
 
@@ -91,7 +91,7 @@ void near_memmap_drop(pfn_t sub)
 		WRITE_ONCE(*word, 0);
 }
 
-bool section_leaf_missing(pfn_t pfn, size_t behind_first)
+__setup bool section_leaf_missing(pfn_t pfn, size_t behind_first)
 {
 	if (!few[section_number(pfn) % NR_FEW].number && behind_first < NR_FEW * SECTION_PAGES)
 		return false;
@@ -109,7 +109,7 @@ static struct section **leaf_slot(pfn_t pfn)
 	return &(*root[pfn >> ROOT_SHIFT])[(pfn / SECTION_PAGES) & ((1 << LEAF_BITS) - 1)];
 }
 
-void section_publish(struct section *s)
+__setup void section_publish(struct section *s)
 {
 	size_t number = section_number(s->base), i = number % NR_FEW;
 
@@ -135,7 +135,7 @@ void section_unpublish(struct section *s)
 	}
 }
 
-void window_close(bool closed)
+__setup void window_close(bool closed)
 {
 	WRITE_ONCE(window.closed, closed);
 	hit.base = window.base;
@@ -143,7 +143,7 @@ void window_close(bool closed)
 	store_release(&hit.pages, closed ? 0 : window.pages);
 }
 
-void window_set_map(uint8_t *map, size_t capacity)
+__setup void window_set_map(uint8_t *map, size_t capacity)
 {
 	lock_acquire(&hit_lock);
 	window.capacity = capacity;
@@ -156,7 +156,7 @@ void window_set_map(uint8_t *map, size_t capacity)
 	lock_release(&hit_lock);
 }
 
-void window_set_pages(size_t pages)
+__setup void window_set_pages(size_t pages)
 {
 	lock_acquire(&hit_lock);
 	store_release(&window.pages, pages);

@@ -69,7 +69,7 @@ static unsigned subs_missing(struct section *s, pfn_t sec, pfn_t start, pfn_t en
 	return n;
 }
 
-size_t zone_carve_pages(struct zone *z, pfn_t start, pfn_t end)
+__setup size_t zone_carve_pages(struct zone *z, pfn_t start, pfn_t end)
 {
 	size_t pages = 0;
 	pfn_t leaf = ~(pfn_t)0, first = ALIGN_DOWN(start, SECTION_PAGES);
@@ -161,7 +161,7 @@ static void section_fill(struct section *s, struct bump *b, pfn_t start, pfn_t e
 	}
 }
 
-void zone_describe(struct zone *z, pfn_t carve, size_t carve_pages, pfn_t start, pfn_t end)
+__setup void zone_describe(struct zone *z, pfn_t carve, size_t carve_pages, pfn_t start, pfn_t end)
 {
 	struct bump b = { carve };
 	size_t need = is_windowed(z) ? window_need(start, end) : 0;
@@ -191,7 +191,7 @@ void zone_describe(struct zone *z, pfn_t carve, size_t carve_pages, pfn_t start,
 	z->meta += carve_pages;
 }
 
-void zone_set_present(struct zone *z, pfn_t start, pfn_t end)
+__setup void zone_set_present(struct zone *z, pfn_t start, pfn_t end)
 {
 	for (pfn_t p = start; p < end;) {
 		struct section *s = section_of(p);

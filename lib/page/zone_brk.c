@@ -119,7 +119,7 @@ static void commit(struct zone *z, const struct plan *p)
 	z->nr_grow++;
 }
 
-static bool try_grow(struct zone *z, size_t npages, size_t align, struct plan *p)
+static __setup bool try_grow(struct zone *z, size_t npages, size_t align, struct plan *p)
 {
 	for (int race = 0; race < RACES_MAX; race++) {
 		void *cur, *old, *back;
@@ -151,7 +151,7 @@ static bool try_grow(struct zone *z, size_t npages, size_t align, struct plan *p
 	return false;
 }
 
-pfn_t zone_brk_grow(struct zone *z, size_t npages, size_t align)
+__setup pfn_t zone_brk_grow(struct zone *z, size_t npages, size_t align)
 {
 	pfn_t run = ALIGN_UP(z->end - buddy_run_below(z->end), align);
 

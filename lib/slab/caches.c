@@ -24,6 +24,8 @@
  */
 #include "slab/slab.h"
 
+#include <string.h>
+
 #include "base/bits.h"
 #include "base/fmt.h"
 #include "debug/track.h"
@@ -79,13 +81,13 @@ static unsigned slab_order(size_t size)
 	return most;
 }
 
-static size_t sheaf_most(size_t size)
+static __setup size_t sheaf_most(size_t size)
 {
 	return CLAMP(limit_for(size)->sheaf / size, 2u, SHEAF_MAX);
 }
 
 /* All but the name and the size, which opens it. */
-static void cache_set(struct kmem_cache *c, size_t size, size_t sheaf_slots)
+static __setup void cache_set(struct kmem_cache *c, size_t size, size_t sheaf_slots)
 {
 	c->class = (uint8_t)(c - kmem_caches);
 	c->usable = (uint32_t)size;
@@ -111,17 +113,31 @@ static void cache_set(struct kmem_cache *c, size_t size, size_t sheaf_slots)
 
 static bool kmalloc_tracked __nearbss;
 
-void slab_init(void)
+__setup void slab_init(void)
 {
 	kmalloc_tracked = track_on;
 }
 
-size_t kmalloc_sheaf_most(unsigned class)
+__setup size_t kmalloc_sheaf_most(unsigned class)
 {
 	return sheaf_most(class_size(class));
 }
 
-bool kmalloc_cache_open(struct kmem_cache *c, bool wait)
+/* By hand: all processes do this, and else they would have all of fmt.c in memory for it. */
+static __setup void set_kmalloc_name(char *name, size_t size)
+{
+	unsigned digits = 1;
+
+	for (size_t n = size; n >= 10; n /= 10)
+		digits++;
+	memcpy(name, "kmalloc-", 8);
+	name += 8;
+	name[digits] = '\0';
+	for (; digits; size /= 10)
+		name[--digits] = (char)('0' + size % 10);
+}
+
+__setup bool kmalloc_cache_open(struct kmem_cache *c, bool wait)
 {
 	size_t size = class_size((unsigned)(c - kmem_caches));
 
@@ -130,7 +146,7 @@ bool kmalloc_cache_open(struct kmem_cache *c, bool wait)
 	if (!c->size) {
 		cache_set(c, size, SHEAF_MAX);
 		c->tracked = kmalloc_tracked;
-		fmt_print(c->name, sizeof(c->name), "kmalloc-%u", (unsigned)size);
+		set_kmalloc_name(c->name, size);
 		store_release(&c->size, (uint32_t)size);
 	}
 	lock_release(&caches_lock);

@@ -79,7 +79,7 @@ static bool find_rseq(void)
 #endif
 }
 
-void percpu_init(void)
+__setup void percpu_init(void)
 {
 	owner = os_pid();
 	slot_init();
@@ -99,7 +99,7 @@ void percpu_init(void)
 }
 
 /* With hit_lock held, or alone. */
-static void update_hit(void)
+static __setup void update_hit(void)
 {
 	bool calm = !tune.perturb && !READ_ONCE(fault_armed);
 	bool quick = calm && by_mm_cid && !READ_ONCE(vfork_depth);
@@ -133,7 +133,7 @@ static inline bool may_rseq(void)
 }
 
 /* The number this thread has now; only good as a hint. -1: none. */
-static long number_hint(void)
+static __force_inline long number_hint(void)
 {
 	char *tp = __builtin_thread_pointer();
 	uint32_t n;
@@ -164,7 +164,7 @@ static struct region *region_of(unsigned n)
 }
 
 /* A number that has missed has no region yet: give it one. */
-static __noinline bool open_region(long n)
+static __setup __noinline bool open_region(long n)
 {
 	struct region *r = NULL;
 
@@ -265,7 +265,7 @@ size_t percpu_slice_size(unsigned class)
 }
 
 /* To a place further up, by way of the caller's stack. */
-static void move_region_sheaf(unsigned class, uint32_t from, uint32_t to)
+static __setup void move_region_sheaf(unsigned class, uint32_t from, uint32_t to)
 {
 	void *objs[MEDIUM_SLOTS];
 	size_t n = percpu_pop_batch(class, objs, MEDIUM_SLOTS), kept;
@@ -278,7 +278,7 @@ static void move_region_sheaf(unsigned class, uint32_t from, uint32_t to)
 	track_forget(objs, n);
 }
 
-bool percpu_grow(unsigned class)
+__setup bool percpu_grow(unsigned class)
 {
 	long n = may_rseq() ? number_hint() : -1;
 	uint32_t begin, cap, to, max = sheaf_limit(class);

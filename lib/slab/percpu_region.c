@@ -45,7 +45,7 @@ static uint32_t place_next(uint32_t *off, uint32_t bytes)
 	return at;
 }
 
-void region_set_layout(void)
+__setup void region_set_layout(void)
 {
 	uint32_t off = ALIGN_UP(sizeof(struct region), 64);
 
@@ -69,7 +69,7 @@ void region_set_layout(void)
 	region_bytes = off;
 }
 
-struct region *region_create(void)
+__setup struct region *region_create(void)
 {
 	struct region *r = page_alloc_table(bytes_pages(region_bytes));
 
@@ -95,7 +95,7 @@ static void set_sheaf(struct region *r, unsigned class, uint32_t off)
 	__atomic_store_n((uint64_t *)&r->sheaf[class], u.word, __ATOMIC_RELEASE);
 }
 
-bool region_begin_class(struct region *r, unsigned class)
+__setup bool region_begin_class(struct region *r, unsigned class)
 {
 	if (!sheaf_limit(class) || r->sheaf[class].begin)
 		return false;

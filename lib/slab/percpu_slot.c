@@ -62,7 +62,7 @@ __init void slot_init(void)
 	slot_note_threads(false);
 }
 
-void slot_note_threads(bool own)
+__near void slot_note_threads(bool own)
 {
 	const char *flag = own ? NULL : os_single_flag();
 
