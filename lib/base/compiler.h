@@ -38,6 +38,7 @@
 #define __initdata	__attribute__((section(".data")))
 /* The same without a value, behind them; of a large table, whose beginning all use, at the end. */
 #define __nearbss	__attribute__((section(".bss.near")))
+#define __nearbss_table	__attribute__((section(".bss.near_table")))
 #define __nearbss_last	__attribute__((section(".bss.near_last")))
 #endif
 #define __unused_arg	__attribute__((unused))

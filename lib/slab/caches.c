@@ -38,7 +38,7 @@
 #define BATCH_MAX	256u
 #define BARN_BATCHES	64u
 
-struct kmem_cache kmem_caches[NR_CLASSES];
+struct kmem_cache kmem_caches[NR_CLASSES] __nearbss_table;
 static unsigned classes_end = NR_SIZE_CLASSES + 1;	/* caches_lock to write; never falls */
 struct lock caches_lock = LOCK_INIT(RANK_CACHES);
 

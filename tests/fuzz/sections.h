@@ -6,4 +6,5 @@
 #pragma clang section bss = "core_bss" data = "core_data"
 #define __initdata
 #define __nearbss
+#define __nearbss_table
 #define __nearbss_last
