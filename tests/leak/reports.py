@@ -103,6 +103,7 @@ class Memcheck:
         "case_unordered_map": RINGS,
         "case_empty_cookie": "what points to the end of a block does not point to it",
         "case_environment": "it has libc free the environment",
+        "case_hash_key": "it has libc free the table",
         "case_alternate_stack": "it does not ask the kernel",
         "case_alternate_stack_main": "it does not ask the kernel",
         "case_on_alternate_stack": "it does not walk the stack there",

@@ -45,7 +45,7 @@ static const struct {
 	{ "3", { "STELE_CONF=no_such_name=1,mmap_max=3" }, 1 },
 	{ "3", { "STELE_CONF=thp=sometimes,oom=panic,kswapd=2,psi=yes,limit=64Q,mmap_max=3" }, 5 },
 	{ "3", { "STELE_CONF=watermark=much,watermark_scale=1001,kswapd_delay=0,mmap_max=3" }, 3 },
-	{ "3", { "STELE_CONF=kswapd_keep=1T,hugetlb=x,mmap_max=3" }, 2 },
+	{ "3", { "STELE_CONF=kswapd_keep=1W,hugetlb=x,mmap_max=3" }, 2 },
 	{ "10", { TUNABLES "hugetlb=yes" }, 1 },
 	{ "10", { "MALLOC_MMAP_MAX_=a", TUNABLES "mmap_max=b" }, 2 },
 	/* what is no business of malloc draws no warning */
