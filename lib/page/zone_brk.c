@@ -85,7 +85,6 @@ static bool make_plan(struct zone *z, uintptr_t brk, size_t npages, size_t align
 	for (;;) {
 		bool joined = !p->carve && p->start == z->end && brk == z->brk;
 		pfn_t from = p->start + p->carve;
-		pfn_t most;
 		size_t carve;
 
 		if (joined)
@@ -96,12 +95,8 @@ static bool make_plan(struct zone *z, uintptr_t brk, size_t npages, size_t align
 		p->described = p->new_brk >> PAGE_SHIFT;
 		if (!p->carve && !zone_carve_pages(z, p->start, p->described))
 			return true;
-		/*
-		 * Carves cut free runs apart: the fewer the better. But a small heap begins no
-		 * section ahead: that is five pages of memory, of one process in four.
-		 */
-		most = p->ahead <= AHEAD_MIN ? ALIGN_UP(p->described, SECTION_PAGES) : ~(pfn_t)0;
-		p->described = MIN(ALIGN_UP(p->described + p->ahead - SUB_PAGES, SUB_PAGES), most);
+		/* Carves cut free runs apart: the fewer the better. */
+		p->described = ALIGN_UP(p->described + p->ahead - SUB_PAGES, SUB_PAGES);
 		carve = zone_carve_pages(z, p->start, p->described);
 		if (carve <= p->carve)
 			return true;
