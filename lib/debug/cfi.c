@@ -38,12 +38,16 @@ enum {
 	CFA_ADVANCE = 1, CFA_OFFSET = 2, CFA_RESTORE = 3,
 };
 
+/*
+ * Without a gap: it lies on the stack of whoever calls malloc, where flags beside the rest of a
+ * pointer look like another pointer.
+ */
 struct cie {
 	uint64_t code_align;
 	int64_t data_align;
 	uint64_t ra;
-	uint8_t fde_enc;
-	bool has_augmentation, signal;
+	uint32_t fde_enc;
+	uint16_t has_augmentation, signal;
 	const uint8_t *code, *end;
 };
 
@@ -309,7 +313,7 @@ static bool row_of(const uint8_t *fde, uintptr_t pc, struct cfi_row *row)
 
 	if (c.bad || !id || !parse_cie(id_at - id, &cie) || cie.ra != CFI_RA)
 		return false;
-	begin = encoded(&c, cie.fde_enc, NULL);
+	begin = encoded(&c, (uint8_t)cie.fde_enc, NULL);
 	range = encoded(&c, cie.fde_enc & ENC_FORM, NULL);
 	if (c.bad || pc < begin || pc - begin >= range)
 		return false;

@@ -66,7 +66,7 @@ bool cfi_eval(struct cfi_machine *m, const uint8_t *expr, const uintptr_t *initi
 
 struct cfi_cursor {
 	const uint8_t *p, *end;
-	bool bad;			/* ran over the end, or an encoding is unknown */
+	uintptr_t bad;			/* ran over the end, or an encoding is unknown; no gap */
 };
 
 uint64_t cfi_u_slow(struct cfi_cursor *c, size_t bytes);
