@@ -30,6 +30,7 @@
 #include "os/os.h"
 #include "page/boot.h"
 #include "page/fault.h"
+#include "page/vmalloc.h"
 #include "slab/percpu.h"
 #include "slab/slab.h"
 #include "slab/tracked.h"
@@ -116,6 +117,7 @@ __init bool life_init(void)
 	if (!life_ready && !foreign_all) {
 		fmt_symbol = caller_name;
 		fault_init();
+		vmalloc_apart = tune.leak != LEAK_OFF;
 		track_init();
 		slab_init();
 		tracked_init();

@@ -106,6 +106,119 @@ __far int os_map_low(size_t len, void **addr)
 	return -ENOMEM;
 }
 
+/*
+ * Where neither programs nor the kernel put anything by themselves, no text points, and the
+ * upper half is a number like none that programs count: a heap, and mappings.
+ */
+#define APART_HEAP	0x1c5b00000000ul
+#define APART_FIRST	0x1d3b00000000ul
+#define APART_LAST	0x1e3b00000000ul
+#define APART_GAP	(64ul << 10)
+#define APART_ROOM	(1ul << 30)	/* the most that is left behind what grows */
+#define APART_MARGIN	(1ul << 20)	/* of numbers beside halves of pointers, below 0 too */
+#define APART_TRIES	8
+
+#define GRAIN_SMALL	(1ul << 24)	/* by the three low bytes of a pointer, */
+#define GRAIN_LARGE	(1ul << 32)	/* and four */
+
+/* Can [at, at + len) keep off the multiples of @grain? The first place from @at on. */
+static bool keep_off(uintptr_t *at, size_t len, size_t align, size_t grain)
+{
+	size_t lead = MAX(align, APART_MARGIN), off = *at & (grain - 1);
+
+	if (lead >= grain || len > grain - lead - APART_MARGIN)
+		return false;
+	if (off < APART_MARGIN || off + len > grain - APART_MARGIN)
+		*at += (off < APART_MARGIN ? 0 : grain) + lead - off;
+	return true;
+}
+
+static uintptr_t place_apart(uintptr_t at, size_t len, size_t align)
+{
+	at = ALIGN_UP(at, align);
+	if (!keep_off(&at, len, align, GRAIN_SMALL))
+		keep_off(&at, len, align, GRAIN_LARGE);
+	return at;
+}
+
+/*
+ * A break of our own. Where it would move over a multiple of 4 GiB it has been moved by
+ * somebody else before: our caller knows such breaks.
+ */
+__far int os_sbrk_apart(intptr_t delta, void **old_break)
+{
+	static uintptr_t top = APART_HEAP + APART_MARGIN;
+	uintptr_t at = top;
+
+	if (delta > 0) {
+		keep_off(&at, (size_t)delta, os_page_size(), GRAIN_LARGE);
+		if (at + (size_t)delta > APART_FIRST || !map_at(at, (size_t)delta))
+			return -ENOMEM;
+	} else if (delta < 0 && os_unmap((void *)(at + (size_t)delta), 0 - (size_t)delta)) {
+		return -ENOMEM;
+	}
+	top = at + (size_t)delta;
+	*old_break = (void *)at;
+	return 0;
+}
+
+/* @room: bytes behind it that nothing else is laid in, for now. */
+static int map_apart(size_t len, size_t align, size_t room, void **addr)
+{
+	static uintptr_t next = APART_FIRST;
+	uintptr_t from = READ_ONCE(next), at;
+
+	if (len > (APART_LAST - APART_FIRST) / 4 || align > APART_ROOM)
+		return -ENOMEM;
+	for (unsigned i = 0; i < APART_TRIES; i++) {
+		do {
+			at = place_apart(from, len, align);
+			if (at + len + room > APART_LAST)
+				at = place_apart(APART_FIRST, len, align);
+		} while (!__atomic_compare_exchange_n(&next, &from, at + len + room, false,
+						      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+		if (map_at(at, len)) {
+			*addr = (void *)at;
+			return 0;
+		}
+		from = READ_ONCE(next);
+	}
+	return -ENOMEM;
+}
+
+__far int os_map_apart(size_t len, size_t align, void **addr)
+{
+	return map_apart(len, MAX(align, os_page_size()), APART_GAP, addr);
+}
+
+/* In place where that is as good a place, else somewhere with room for the next time. */
+__far int os_remap_apart(void *addr, size_t old_len, size_t new_len, void **new_addr)
+{
+	uintptr_t at = (uintptr_t)addr;
+	void *to;
+	long ret;
+
+	if (new_len < old_len)
+		return os_remap(addr, old_len, new_len, new_addr);
+	if (place_apart(at, new_len, os_page_size()) == at) {
+		ret = raw_syscall(SYS_mremap, addr, old_len, new_len, 0);
+		if (!failed(ret)) {
+			*new_addr = addr;
+			return 0;
+		}
+	}
+	if (map_apart(new_len, os_page_size(), MAX(MIN(new_len, APART_ROOM), APART_GAP), &to))
+		return os_remap(addr, old_len, new_len, new_addr);
+	ret = raw_syscall6(SYS_mremap, (long)addr, (long)old_len, (long)new_len,
+			   MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
+	if (failed(ret)) {
+		os_unmap(to, new_len);
+		return os_remap(addr, old_len, new_len, new_addr);
+	}
+	*new_addr = to;
+	return 0;
+}
+
 int os_reserve(size_t len, void **addr)
 {
 	long ret = map(NULL, len, PROT_NONE, MAP_OWN | MAP_NORESERVE, -1, 0);

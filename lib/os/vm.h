@@ -20,6 +20,18 @@ size_t os_huge_size(void);
 /* Fresh zeroed private memory below os_low_limit(). */
 int os_map_low(size_t len, void **addr);
 
+/*
+ * Fresh zeroed private memory at a multiple of @align, a power of two, in a part of the
+ * address space that nobody else is given addresses of: next to nothing, at an address that
+ * was not ours lately, and, if it is shorter, with no multiple of 4 GiB inside of it (of
+ * 16 MiB: the same). So nothing but a pointer to it looks like one: no end of a neighbour,
+ * no number, no number beside half of another pointer. Resized, it stays such.
+ */
+int os_map_apart(size_t len, size_t align, void **addr);
+int os_remap_apart(void *addr, size_t old_len, size_t new_len, void **new_addr);
+/* os_sbrk() in whole pages, of a break there, which is ours alone. */
+int os_sbrk_apart(intptr_t delta, void **old_break);
+
 /* Address space alone: nobody else is given it, every access faults. */
 int os_reserve(size_t len, void **addr);
 /* Put fresh zeroed memory there, or reserved huge pages (a range of whole ones). */

@@ -10,12 +10,13 @@
  * An address is in the table only while its mapping exists: it is removed
  * before munmap (another thread may be handed the same address at once) and
  * entered after mmap. What is mapped is charged to the limit before; the ends
- * that map_aligned() cuts off at once are not.
+ * that vmalloc_map() cuts off at once are not.
  */
 #include "page/vmalloc.h"
 
 #include "base/probe.h"
 #include "os/os.h"
+#include "os/vm.h"
 #include "page/fault.h"
 #include "page/limit.h"
 #include "page/thp.h"
@@ -42,6 +43,13 @@ static struct {
 	unsigned next_freed;
 } table;
 
+/*
+ * Mappings that lie apart are not merged by the kernel, which has some 65000 for a process:
+ * what is more than this many blocks lies where the kernel puts it.
+ */
+#define NR_APART	16384
+
+bool vmalloc_apart __initdata;
 static bool keep_tags;
 
 struct lock vmalloc_lock = LOCK_INIT(RANK_VMALLOC);
@@ -131,8 +139,13 @@ bool vmalloc_allowed(void)
 	return READ_ONCE(table.stats.count) < tune.mmap_max;
 }
 
+static bool lies_apart(void)
+{
+	return unlikely(vmalloc_apart) && READ_ONCE(table.stats.count) < NR_APART;
+}
+
 /* A mapping at a multiple of @align: map more, cut both ends off. */
-static int map_aligned(size_t len, size_t align, void **addr)
+int vmalloc_map(size_t len, size_t align, void **addr)
 {
 	size_t page = os_page_size(), more = align > page ? align - page : 0;
 	uintptr_t start, at;
@@ -140,6 +153,8 @@ static int map_aligned(size_t len, size_t align, void **addr)
 
 	if (len + more < len)
 		return -1;
+	if (lies_apart() && !os_map_apart(len, align, addr))
+		return 0;
 	err = os_map(len + more, addr);
 	if (err || !more)
 		return err;
@@ -240,7 +255,7 @@ static bool map_pages(size_t size, size_t align, struct vm_area *a)
 		return false;
 	if (unlikely(thp_mode() == THP_MODE_ALWAYS) && len >= HUGE_SIZE)
 		align = MAX(align, HUGE_SIZE);
-	if (map_aligned(len, align, &addr)) {
+	if (vmalloc_map(len, align, &addr)) {
 		limit_uncharge(len);
 		return false;
 	}
@@ -373,7 +388,7 @@ static bool remap(struct vm_area *a, size_t len)
 		return true;
 	if (!limit_charge(more))
 		return false;
-	if (os_remap(addr, a->len, len, &addr)) {
+	if ((lies_apart() ? os_remap_apart : os_remap)(addr, a->len, len, &addr)) {
 		limit_uncharge(more);
 		return false;
 	}

@@ -20,6 +20,10 @@ struct vm_tag {
 };
 /* Keep them; before the first block. */
 void vmalloc_keep_tags(void);
+/* Constant: what is mapped lies apart, see os/vm.h. Set before the first growth of a zone. */
+extern bool vmalloc_apart;
+/* os_map() at a multiple of @align, and the same where that was asked for. */
+int vmalloc_map(size_t len, size_t align, void **addr);
 
 /* May another block be mapped? */
 bool vmalloc_allowed(void);

@@ -19,8 +19,10 @@
 #include "base/bits.h"
 #include "os/bug.h"
 #include "os/os.h"
+#include "os/vm.h"
 #include "page/limit.h"
 #include "page/thp.h"
+#include "page/vmalloc.h"
 #include "page/zone.h"
 #include "tune/tune.h"
 
@@ -29,6 +31,13 @@
 #define AHEAD_MIN	(8 * SUB_PAGES)	/* tables are made for this much at a time, */
 #define AHEAD_MAX	(256 * SUB_PAGES) /* or for half of what the zone has, to here */
 #define RACES_MAX	8
+
+/* Of whoever looks for pointers to the blocks the break is another. */
+static __setup int move_break(intptr_t delta, void **old_break)
+{
+	return unlikely(vmalloc_apart) ? os_sbrk_apart(delta, old_break) :
+					 os_sbrk(delta, old_break);
+}
 
 static size_t grow_pad(void)
 {
@@ -125,7 +134,7 @@ static __setup bool try_grow(struct zone *z, size_t npages, size_t align, struct
 		void *cur, *old, *back;
 		size_t bytes;
 
-		if (os_sbrk(0, &cur))
+		if (move_break(0, &cur))
 			return false;
 		/* A break below our pages: someone took memory from under us. */
 		if ((uintptr_t)cur < z->brk)
@@ -138,7 +147,7 @@ static __setup bool try_grow(struct zone *z, size_t npages, size_t align, struct
 		bytes = p->new_brk - (p->start << PAGE_SHIFT);
 		if (!limit_charge(bytes))
 			return false;
-		if (os_sbrk((intptr_t)(p->new_brk - (uintptr_t)cur), &old)) {
+		if (move_break((intptr_t)(p->new_brk - (uintptr_t)cur), &old)) {
 			limit_uncharge(bytes);
 			return false;
 		}
@@ -146,7 +155,7 @@ static __setup bool try_grow(struct zone *z, size_t npages, size_t align, struct
 			return true;
 		limit_uncharge(bytes);
 		/* Another sbrk() came between: what we got is in the wrong place. */
-		os_sbrk(-(intptr_t)(p->new_brk - (uintptr_t)cur), &back);
+		move_break(-(intptr_t)(p->new_brk - (uintptr_t)cur), &back);
 	}
 	return false;
 }
@@ -251,7 +260,7 @@ __far size_t zone_brk_trim(struct zone *z, size_t pad)
 	pfn_t reach, new_end;
 	void *cur, *old;
 
-	if (!z->end || os_sbrk(0, &cur) || (uintptr_t)cur != z->brk)
+	if (!z->end || move_break(0, &cur) || (uintptr_t)cur != z->brk)
 		return 0;
 	reach = lowest_reach(z);
 	if (pad >= (z->end - reach) << PAGE_SHIFT)
@@ -280,7 +289,7 @@ __far size_t zone_brk_trim(struct zone *z, size_t pad)
 		pos = from;
 	}
 	z->end = new_end;
-	if (os_sbrk(-(intptr_t)((old_end - new_end) << PAGE_SHIFT), &old)) {
+	if (move_break(-(intptr_t)((old_end - new_end) << PAGE_SHIFT), &old)) {
 		/* The break stays: its pages are lost to the zone, as a hole. */
 		z->brk = old_end << PAGE_SHIFT;
 		return 0;

@@ -14,6 +14,7 @@
 #include "os/os.h"
 #include "page/limit.h"
 #include "page/thp.h"
+#include "page/vmalloc.h"
 #include "os/vm.h"
 #include "page/zone.h"
 
@@ -44,7 +45,7 @@ static size_t tables_bound(size_t npages)
 
 static int map_chunk(const struct zone *z, size_t len, void **addr)
 {
-	return z == &zones[ZONE_DMA32] ? os_map_low(len, addr) : os_map(len, addr);
+	return z == &zones[ZONE_DMA32] ? os_map_low(len, addr) : vmalloc_map(len, 1, addr);
 }
 
 static pfn_t try_chunk(struct zone *z, size_t npages, size_t align, size_t chunk)

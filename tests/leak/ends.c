@@ -739,6 +739,7 @@ static int end_rested(void)
 const struct scene_end scene_ends[] = {
 	{"plain", "exit 0", end_exit},
 	{"held", "exit 0", end_held},
+	{"large", "exit 0", end_exit},
 	{"threads", "exit 0", end_rested},
 	{"modules", "exit 0", end_rested},
 	{"stacks", "exit 0", end_exit},

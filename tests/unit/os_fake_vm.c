@@ -43,6 +43,22 @@ int os_map_low(size_t len, void **addr)
 	return os_map(len, addr);
 }
 
+/* There is no such place. */
+int os_map_apart(size_t len __unused_arg, size_t align __unused_arg, void **addr __unused_arg)
+{
+	return -ENOMEM;
+}
+
+int os_remap_apart(void *addr, size_t old_len, size_t new_len, void **new_addr)
+{
+	return os_remap(addr, old_len, new_len, new_addr);
+}
+
+int os_sbrk_apart(intptr_t delta, void **old_break)
+{
+	return os_sbrk(delta, old_break);
+}
+
 int os_reserve(size_t len, void **addr)
 {
 	int err = os_map(len, addr);
