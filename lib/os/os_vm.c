@@ -61,9 +61,10 @@ size_t os_huge_size(void)
  * At this very address? A kernel that does not know NOREPLACE takes the address
  * for a wish, and may answer with another.
  */
-static bool map_at(uintptr_t at, size_t len)
+static bool map_at(uintptr_t at, size_t len, int prot)
 {
-	long ret = map((void *)at, len, READ_WRITE, MAP_OWN | MAP_FIXED_NOREPLACE, -1, 0);
+	int flags = MAP_OWN | MAP_FIXED_NOREPLACE | (prot == PROT_NONE ? MAP_NORESERVE : 0);
+	long ret = map((void *)at, len, prot, flags, -1, 0);
 
 	if (failed(ret))
 		return false;
@@ -93,7 +94,7 @@ __far int os_map_low(size_t len, void **addr)
 
 		while (at >= LOW_FIRST + len && at - len >= LOW_FIRST) {
 			at = ALIGN_DOWN(at - len, os_page_size());
-			if (map_at(at, len)) {
+			if (map_at(at, len, READ_WRITE)) {
 				WRITE_ONCE(last, at);
 				*addr = (void *)at;
 				return 0;
@@ -116,7 +117,7 @@ __far int os_map_low(size_t len, void **addr)
 #define APART_GAP	(64ul << 10)
 #define APART_ROOM	(1ul << 30)	/* the most that is left behind what grows */
 #define APART_MARGIN	(1ul << 20)	/* of numbers beside halves of pointers, below 0 too */
-#define APART_TRIES	8
+#define APART_TRIES	10u
 
 #define GRAIN_SMALL	(1ul << 24)	/* by the three low bytes of a pointer, */
 #define GRAIN_LARGE	(1ul << 32)	/* and four */
@@ -152,7 +153,7 @@ __far int os_sbrk_apart(intptr_t delta, void **old_break)
 
 	if (delta > 0) {
 		keep_off(&at, (size_t)delta, os_page_size(), GRAIN_LARGE);
-		if (at + (size_t)delta > APART_FIRST || !map_at(at, (size_t)delta))
+		if (at + (size_t)delta > APART_FIRST || !map_at(at, (size_t)delta, READ_WRITE))
 			return -ENOMEM;
 	} else if (delta < 0 && os_unmap((void *)(at + (size_t)delta), 0 - (size_t)delta)) {
 		return -ENOMEM;
@@ -162,11 +163,12 @@ __far int os_sbrk_apart(intptr_t delta, void **old_break)
 	return 0;
 }
 
+static uintptr_t next_apart = APART_FIRST;	/* atomic */
+
 /* @room: bytes behind it that nothing else is laid in, for now. */
-static int map_apart(size_t len, size_t align, size_t room, void **addr)
+static int map_apart(size_t len, size_t align, size_t room, int prot, void **addr)
 {
-	static uintptr_t next = APART_FIRST;
-	uintptr_t from = READ_ONCE(next), at;
+	uintptr_t from = READ_ONCE(next_apart), at;
 
 	if (len > (APART_LAST - APART_FIRST) / 4 || align > APART_ROOM)
 		return -ENOMEM;
@@ -175,39 +177,56 @@ static int map_apart(size_t len, size_t align, size_t room, void **addr)
 			at = place_apart(from, len, align);
 			if (at + len + room > APART_LAST)
 				at = place_apart(APART_FIRST, len, align);
-		} while (!__atomic_compare_exchange_n(&next, &from, at + len + room, false,
+		} while (!__atomic_compare_exchange_n(&next_apart, &from, at + len + room, false,
 						      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-		if (map_at(at, len)) {
+		if (map_at(at, len, prot)) {
 			*addr = (void *)at;
 			return 0;
 		}
-		from = READ_ONCE(next);
+		/* After a round there may be others: over them by longer and longer steps. */
+		room = APART_GAP << 2 * i;
+		from = READ_ONCE(next_apart);
 	}
 	return -ENOMEM;
 }
 
-__far int os_map_apart(size_t len, size_t align, void **addr)
+static size_t room_to_grow(size_t len)
 {
-	return map_apart(len, MAX(align, os_page_size()), APART_GAP, addr);
+	return CLAMP(len, APART_GAP, APART_ROOM);
 }
 
-/* In place where that is as good a place, else somewhere with room for the next time. */
+/* In place, where that is as good a place. */
+static bool grow_apart(uintptr_t at, size_t old_len, size_t new_len)
+{
+	uintptr_t next = READ_ONCE(next_apart), end = at + new_len;
+
+	if (place_apart(at, new_len, os_page_size()) != at ||
+	    failed(raw_syscall(SYS_mremap, at, old_len, new_len, 0)))
+		return false;
+	while (next >= at && next < end + APART_GAP &&
+	       !__atomic_compare_exchange_n(&next_apart, &next, end + room_to_grow(new_len), false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	return true;
+}
+
+__far int os_map_apart(size_t len, size_t align, void **addr)
+{
+	return map_apart(len, MAX(align, os_page_size()), APART_GAP, READ_WRITE, addr);
+}
+
+/* Else somewhere with room for the next time. */
 __far int os_remap_apart(void *addr, size_t old_len, size_t new_len, void **new_addr)
 {
-	uintptr_t at = (uintptr_t)addr;
 	void *to;
 	long ret;
 
+	*new_addr = addr;
 	if (new_len < old_len)
 		return os_remap(addr, old_len, new_len, new_addr);
-	if (place_apart(at, new_len, os_page_size()) == at) {
-		ret = raw_syscall(SYS_mremap, addr, old_len, new_len, 0);
-		if (!failed(ret)) {
-			*new_addr = addr;
-			return 0;
-		}
-	}
-	if (map_apart(new_len, os_page_size(), MAX(MIN(new_len, APART_ROOM), APART_GAP), &to))
+	if (grow_apart((uintptr_t)addr, old_len, new_len))
+		return 0;
+	if (map_apart(new_len, os_page_size(), room_to_grow(new_len), PROT_NONE, &to))
 		return os_remap(addr, old_len, new_len, new_addr);
 	ret = raw_syscall6(SYS_mremap, (long)addr, (long)old_len, (long)new_len,
 			   MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
@@ -303,7 +322,7 @@ int os_move(void *from, void *to, size_t len)
 		return 0;
 	os_unmap((void *)via, len);
 	/* Whether it is mapped, and still by us, cannot be told otherwise. */
-	return map_at((uintptr_t)to, len) ? (int)ret : OS_LOST;
+	return map_at((uintptr_t)to, len, READ_WRITE) ? (int)ret : OS_LOST;
 }
 
 /* Emulators know the call, but not all of them the flag: two pages tell. */

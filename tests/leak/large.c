@@ -14,11 +14,25 @@
 #define MIB ((size_t)1 << 20)
 #define GIB ((size_t)1 << 30)
 
-/* The end of a mapping of the program's is no start of what lies behind it. */
+CALLED("large", case_grown, "reachable 1 1073741824 root=held_grown", void *, (void))
+{
+	void *p = malloc(MIB);
+
+	for (size_t n = 2 * MIB; n <= GIB; n *= 2)
+		use(p = realloc(p, n));
+	return p;
+}
+
+/*
+ * The end of a mapping of the program's is no start of what lies behind it; nor where a block has
+ * just grown over much of what was free.
+ */
 CASE("large", case_neighbour, "direct 8 8388608")
 {
 	static char *seen_ends[8];
+	static void *held_grown;
 
+	HOLD(held_grown, case_grown());
 	for (size_t i = 0; i < ARRAY_LEN(seen_ends); i++) {
 		char *p;
 
