@@ -242,6 +242,7 @@ static void work(void *arg)
 
 	if (!w->reporter.context && w->reporter.tid)
 		w->reporter.sp = w->regs.sp;
+	w->reporter.low = w->regs.sp;
 	find_out(w);
 	if (!w->done)
 		return;

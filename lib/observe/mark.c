@@ -7,6 +7,7 @@
 #include "os/proc.h"
 
 #define SPARSE_MIN	(1ul << 20)	/* blocks from here on: only pages that exist */
+#define STACK_LEAST	2048u	/* no stack is in a block that is smaller */
 #define ROOTS_MAX	(1ul << 28)	/* what fits in a mark */
 
 struct gray {
@@ -38,6 +39,7 @@ static struct {
 	struct vec seeds;	/* struct gray: seen by interior pointers */
 	struct vec roots;	/* struct root */
 	struct vec leaders;	/* struct leader */
+	struct vec dead;	/* struct os_range; by address from mark_follow() on */
 
 	struct waiting waiting[NR_WAITING];
 	unsigned first, count;
@@ -241,6 +243,46 @@ static void fetch_next(void)
 	}
 }
 
+static void scan_part(const struct gray *g, uintptr_t start, uintptr_t end)
+{
+	if (g->size < SPARSE_MIN)
+		scan_words(start, end);
+	else
+		scan_pages(m.pages_fd, start, end, false);
+}
+
+/* The first that ends above @at. */
+static size_t dead_above(uintptr_t at)
+{
+	size_t lo = 0, hi = m.dead.count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (VEC_AT(&m.dead, struct os_range, mid)->end <= at)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static __noinline void scan_between(const struct gray *g)
+{
+	uintptr_t at = g->addr, end = at + g->size;
+
+	for (size_t i = dead_above(at); i < m.dead.count && at < end; i++) {
+		const struct os_range *d = VEC_AT(&m.dead, struct os_range, i);
+
+		if (d->start >= end)
+			break;
+		scan_part(g, at, MAX(at, d->start));
+		at = d->end;
+	}
+	if (at < end)
+		scan_part(g, at, end);
+}
+
 /* Until nothing is gray: blocks pass through a short queue, to be fetched on the way. */
 static void scan_gray(void)
 {
@@ -258,10 +300,10 @@ static void scan_gray(void)
 		m.next_first = (m.next_first + 1) & (NR_NEXT - 1);
 		m.next_count--;
 		m.mark = g.mark;
-		if (g.size < SPARSE_MIN)
-			scan_words(g.addr, g.addr + g.size);
+		if (unlikely(m.dead.count) && g.size >= STACK_LEAST)
+			scan_between(&g);
 		else
-			scan_pages(m.pages_fd, g.addr, g.addr + g.size, false);
+			scan_part(&g, g.addr, g.addr + g.size);
 	}
 	m.mark = 0;
 }
@@ -326,8 +368,24 @@ static void choose(size_t i)
 	scan_gray();
 }
 
+void mark_dead(uintptr_t start, uintptr_t end)
+{
+	struct os_range *d = start < end ? VEC_ADD(&m.dead, struct os_range) : NULL;
+
+	if (d)
+		*d = (struct os_range){ start, end };
+	else
+		m.no_memory |= start < end;
+}
+
+static bool range_less(const void *a, const void *b)
+{
+	return ((const struct os_range *)a)->start < ((const struct os_range *)b)->start;
+}
+
 void mark_follow(int fd)
 {
+	sort(m.dead.at, m.dead.count, sizeof(struct os_range), range_less);
 	m.pages_fd = fd;
 	scan_gray();
 }

@@ -80,6 +80,8 @@ void mark_pages(int fd, uintptr_t start, uintptr_t end, bool anonymous, enum roo
 		uint32_t who);
 /* The block at @addr is held, by whatever pointer; with @scan what it points to as well. */
 void mark_held(uintptr_t addr, enum root_kind kind, uint32_t who, uintptr_t at, bool scan);
+/* Words of [start, end), in a block, hold nothing: it is the dead part of a stack. */
+void mark_dead(uintptr_t start, uintptr_t end);
 /* Follow pointers from what was marked so far. */
 void mark_follow(int fd);
 /* After the roots: the other classes, and the leaders. False: no memory. */

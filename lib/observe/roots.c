@@ -13,6 +13,7 @@
 #include "slab/blocks.h"
 
 #define RED_ZONE	128u	/* below the stack pointer of who was interrupted */
+#define FRAME_MAX	(32ul << 10)	/* of a signal, with all registers that there are */
 #define CONTROL_ROOM	4096u	/* behind main's thread pointer */
 #define DTV_SLOTS_MAX	65536u
 #define SHARED_FILE_MAX	(64ul << 20)
@@ -149,11 +150,30 @@ static void mark_stack(uintptr_t sp, uintptr_t high, uintptr_t tp, uint32_t tid)
 }
 
 /*
+ * What a thread has below its stack pointer where a stack counts as a whole: the rest of its own
+ * stack, else what a signal has put there, with registers that are dead.
+ */
+static void mark_below(uintptr_t sp, uintptr_t low, const struct stack_area *a)
+{
+	bool own = a && sp >= a->low && sp < a->high;
+	struct block b;
+
+	if (!own && (low >= sp || sp - low > FRAME_MAX))
+		return;
+	if (own)
+		low = a->low;
+	if (block_find((void *)sp, &b))
+		mark_dead(MAX(low, (uintptr_t)b.addr), sp);
+	else if (!own)
+		add_skip(low, sp, NULL);
+}
+
+/*
  * A live thread of which we know where it was. On its own stack: from there up.
  * Elsewhere (alternate stack, coroutine) the whole of its own stack counts, and
  * where it is belongs to a mapping or to a block, which counts as such.
  */
-static void mark_thread(uintptr_t sp, uintptr_t tp, uint32_t tid)
+static void mark_thread(uintptr_t sp, uintptr_t low, uintptr_t tp, uint32_t tid)
 {
 	const struct vma *v;
 	struct stack_area a;
@@ -162,6 +182,7 @@ static void mark_thread(uintptr_t sp, uintptr_t tp, uint32_t tid)
 	add_thread(&r.live, tp, tid);
 	mark_dtv(tp, tid, true);
 	if (stack_area_of(tp, &a)) {
+		mark_below(sp, low, &a);
 		bool own = sp >= a.low && sp < a.high;
 
 		/* In a block of the heap: that block is held as a whole. */
@@ -176,8 +197,10 @@ static void mark_thread(uintptr_t sp, uintptr_t tp, uint32_t tid)
 	if (v && !strcmp(v->path, "[stack]")) {
 		mark_stack(sp, v->end, 0, tid);
 		add_skip(v->start, v->end, NULL);
-	} else if (block_find((void *)sp, &b)) {
-		mark_held(sp, ROOT_STACK, tid, tp, true);
+	} else {
+		mark_below(sp, low, NULL);
+		if (block_find((void *)sp, &b))
+			mark_held(sp, ROOT_STACK, tid, tp, true);
 	}
 	if (tp)
 		add_label(tp - MIN(r.tls_bytes, tp), tp + CONTROL_ROOM, ROOT_TLS, tid);
@@ -215,18 +238,20 @@ static void mark_threads(void)
 	if (c->sp) {
 		mark_registers(c->regs, c->regs_bytes, c->context, (uint32_t)c->tid);
 		mark_held((uintptr_t)c->altstack, ROOT_STACK, (uint32_t)c->tid, c->sp, true);
-		mark_thread(c->sp - (c->context ? RED_ZONE : 0), c->tp, (uint32_t)c->tid);
+		mark_thread(c->sp - (c->context ? RED_ZONE : 0), c->altstack ? c->sp : c->low, c->tp,
+			    (uint32_t)c->tid);
 	}
 	for (size_t i = 0; i < stop_count(); i++) {
 		const struct stopped *t = stop_at(i);
+		const void *altstack;
 
 		/* Of who did not answer, the mapping that it stands on counts as a whole. */
 		if (!t->context)
 			continue;
 		mark_registers(t->regs, t->regs_bytes, t->context, (uint32_t)t->tid);
-		mark_held((uintptr_t)os_context_altstack(t->context), ROOT_STACK,
-			  (uint32_t)t->tid, t->sp, true);
-		mark_thread(t->sp - RED_ZONE, t->tp, (uint32_t)t->tid);
+		altstack = os_context_altstack(t->context);
+		mark_held((uintptr_t)altstack, ROOT_STACK, (uint32_t)t->tid, t->sp, true);
+		mark_thread(t->sp - RED_ZONE, altstack ? t->sp : t->low, t->tp, (uint32_t)t->tid);
 	}
 }
 

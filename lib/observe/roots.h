@@ -23,6 +23,7 @@ struct reporter {
 	struct os_range dead[2];	/* words above sp that hold nothing; rising, may be empty */
 	int tid;
 	uintptr_t sp;		/* 0: it is a thread of ours, nothing of it counts */
+	uintptr_t low;		/* what lies between on its stack is our own */
 	uintptr_t tp;
 	const void *regs;
 	size_t regs_bytes;

@@ -119,6 +119,7 @@ static void on_stop(int sig, siginfo_t *info, void *context)
 	t = stop_at(value >> 32);
 	os_context_regs(context, &t->regs, &t->regs_bytes, &t->sp);
 	t->context = context;
+	t->low = (uintptr_t)__builtin_frame_address(0);
 	t->tp = (uintptr_t)__builtin_thread_pointer();
 	/* The record is not ours any more once the stop is over. */
 	call = t->call;

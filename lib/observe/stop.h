@@ -24,6 +24,7 @@ struct stopped {
 	uint32_t next;			/* in the table by thread id */
 	const void *context;		/* ucontext; NULL: did not answer, or the caller */
 	uintptr_t sp;			/* 0: not known */
+	uintptr_t low;			/* from here up lies what the signal took of its stack */
 	uintptr_t tp;			/* thread pointer; 0: not known */
 	bool gone;			/* it ended before it answered */
 	const void *regs;		/* words that may hold pointers; NULL: none */

@@ -103,6 +103,7 @@ class Memcheck:
         "case_map": RINGS,
         "case_unordered_map": RINGS,
         "case_behind_large": NUMBERS,
+        "case_below_block_stack": "it takes all of the block for alive",
         "case_empty_cookie": "what points to the end of a block does not point to it",
         "case_environment": "it has libc free the environment",
         "case_hash_key": "it has libc free the table",

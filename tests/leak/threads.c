@@ -60,6 +60,48 @@ STEP("threads", hold_on_own_stack)
 	wait_for_sleeper();
 }
 
+/* The same in a block, of which the dead part holds nothing. */
+ON_THREAD(case_block_stack, "reachable 1 600 root=stack|reg")
+ON_THREAD(case_below_block_stack, "direct 1 600")
+APART static void forget_in_block(void)
+{
+	void *volatile dead[4000];
+
+	dead[0] = dead[1] = case_below_block_stack();
+	use((void *)dead);
+}
+
+APART static void *sleep_on_block(void *arg)
+{
+	void *volatile mine;
+
+	forget_in_block();
+	mine = case_block_stack();
+	sleep_forever();
+	use(mine);
+	return arg;
+}
+
+CALLED("threads", case_stack_in_block, "reachable 1 1048576", void *, (void))
+{
+	void *p = calloc(1, 1 << 20);
+
+	use(p);
+	return p;
+}
+
+STEP("threads", hold_on_block)
+{
+	void *stack = case_stack_in_block();
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	NEED(pthread_attr_init(&attr) == 0 && pthread_attr_setstack(&attr, stack, 1 << 20) == 0);
+	NEED(pthread_create(&thread, &attr, sleep_on_block, NULL) == 0);
+	pthread_attr_destroy(&attr);
+	wait_for_sleeper();
+}
+
 ON_THREAD(case_detached_stack, "reachable 1 600 root=stack|reg")
 APART static void *sleep_detached(void *arg)
 {
@@ -211,6 +253,55 @@ STEP("threads", hold_in_xmm7)
 {
 	HOLD(hidden_xmm7, hide(case_register_xmm7()));
 	start_sleeper(sleep_in_xmm7, NULL);
+}
+#endif
+
+/*
+ * Of who waits in a call they are dead, also where what the kernel has saved lies on a stack that
+ * counts as a whole.
+ */
+#ifdef __x86_64__
+static ucontext_t in_coroutine;
+static uintptr_t hidden_dead_vector;
+
+ON_THREAD(case_dead_vector, "direct 1 600")
+static void sleep_in_coroutine(void)
+{
+	sleeper_is_ready();
+	for (;;) {
+		__asm__ volatile("movabs $0xa5a5a5a5a5a5a5a5, %%rax\n\t"
+				 "xor %0, %%rax\n\t"
+				 "movq %%rax, %%xmm7\n\t"
+				 "xor %%eax, %%eax\n\t"
+				 :
+				 : "m"(hidden_dead_vector)
+				 : "rax", "xmm7", "memory");
+		pause();
+	}
+}
+
+APART static void *enter_coroutine(void *arg)
+{
+	setcontext(&in_coroutine);
+	return arg;
+}
+
+CALLED("threads", case_coroutine_in_block, "reachable 1 65536", void *, (void))
+{
+	void *p = calloc(1, 65536);
+
+	use(p);
+	return p;
+}
+
+STEP("threads", wait_in_coroutine)
+{
+	HOLD(hidden_dead_vector, hide(case_dead_vector()));
+	NEED(getcontext(&in_coroutine) == 0);
+	in_coroutine.uc_stack.ss_sp = case_coroutine_in_block();
+	in_coroutine.uc_stack.ss_size = 65536;
+	makecontext(&in_coroutine, sleep_in_coroutine, 0);
+	start_sleeper(enter_coroutine, NULL);
 }
 #endif
 
