@@ -7,6 +7,7 @@
 #define ABOVE_MAX	(64ul << 10)	/* from the control block to the stack's end */
 #define STACK_MIN	4096ul
 #define STACK_MAX	(1ul << 40)
+#define TID_MAX		(1ul << 22)	/* the kernel's limit; no stack is as low */
 #define WORDS		(CONTROL_BYTES / sizeof(uintptr_t))
 
 static bool read_control(uintptr_t tp, uintptr_t *words)
@@ -17,12 +18,13 @@ static bool read_control(uintptr_t tp, uintptr_t *words)
 
 #if defined(__x86_64__)
 
+/* The thread's number may stand before a pointer: of a low thread that looks like a size. */
 static bool find_bounds(uintptr_t tp, const uintptr_t *w, struct stack_area *a)
 {
 	for (size_t i = 3; i + 1 < WORDS; i++) {
 		uintptr_t low = w[i], size = w[i + 1], high = low + size;
 
-		if (low && low < tp && size >= STACK_MIN && size < STACK_MAX && high > tp &&
+		if (low > TID_MAX && low < tp && size >= STACK_MIN && size < STACK_MAX && high > tp &&
 		    high - tp >= CONTROL_BYTES / 2 && high - tp < ABOVE_MAX) {
 			*a = (struct stack_area){ low, high, tp };
 			return true;

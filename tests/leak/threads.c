@@ -60,6 +60,35 @@ STEP("threads", hold_on_own_stack)
 	wait_for_sleeper();
 }
 
+#ifdef MAP_32BIT
+/* Where addresses are as small as sizes. */
+ON_THREAD(case_low_stack, "reachable 1 600 root=stack|reg")
+ON_THREAD(case_below_low_stack, "reachable 1 600 root=map")
+APART static void *sleep_low(void *arg)
+{
+	void *volatile mine = case_low_stack();
+
+	sleep_forever();
+	use(mine);
+	return arg;
+}
+
+STEP("threads", hold_on_low_stack)
+{
+	char *low = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	NEED(low != MAP_FAILED && pthread_attr_init(&attr) == 0);
+	*(void **)low = case_below_low_stack();
+	NEED(pthread_attr_setstack(&attr, low + (1 << 20), 1 << 20) == 0);
+	NEED(pthread_create(&thread, &attr, sleep_low, NULL) == 0);
+	pthread_attr_destroy(&attr);
+	wait_for_sleeper();
+}
+#endif
+
 /* The same in a block, of which the dead part holds nothing. */
 ON_THREAD(case_block_stack, "reachable 1 600 root=stack|reg")
 ON_THREAD(case_below_block_stack, "direct 1 600")
