@@ -3,6 +3,7 @@
 
 #include "os/bug.h"
 #include "os/os.h"
+#include "page/aside.h"
 #include "page/vmalloc.h"
 #include "page/zone.h"
 #include "slab/kmalloc.h"
@@ -17,6 +18,7 @@ void heap_stats(struct heap_stats *st)
 
 	*st = (struct heap_stats){ 0 };
 	lock_acquire(&zone_lock);
+	aside_flush();
 	for (unsigned i = 0; i < NR_ZONES; i++) {
 		st->arena += zones[i].present << PAGE_SHIFT;
 		st->max_arena += zones[i].max_present << PAGE_SHIFT;
@@ -48,6 +50,9 @@ void stats_print(void)
 
 	report("stele: pid %d served %lu allocations and %lu frees from %u sheaf sets", os_pid(),
 	       (unsigned long)p.allocs, (unsigned long)p.frees, p.regions);
+	lock_acquire(&zone_lock);
+	aside_flush();
+	lock_release(&zone_lock);
 	for (unsigned i = 0; i < NR_ZONES; i++) {
 		const struct zone *z = &zones[i];
 

@@ -22,6 +22,7 @@
 
 #include "base/bits.h"
 #include "os/vm.h"
+#include "page/aside.h"
 #include "page/limit.h"
 #include "page/thp.h"
 #include "page/zone.h"
@@ -52,7 +53,7 @@ static bool is_wanted(void)
 bool migrate_has(size_t least, size_t npages)
 {
 	return is_wanted() && !limit_is_set() && !thp_pool_page() &&
-	       READ_ONCE(zones[ZONE_BRK].free_touched) >= least &&
+	       READ_ONCE(zones[ZONE_BRK].free_touched) + READ_ONCE(aside.pages) >= least &&
 	       (npages < HUGE_PAGES || os_can_move());
 }
 

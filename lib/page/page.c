@@ -21,6 +21,7 @@
 #include "os/bug.h"
 #include "os/os.h"
 #include "os/vm.h"
+#include "page/aside.h"
 #include "page/fault.h"
 #include "page/reclaim.h"
 #include "page/reserve.h"
@@ -132,6 +133,9 @@ void *page_alloc_class(size_t npages, size_t align, unsigned class, unsigned how
 	    should_fail(STELE_FAIL_PAGE_ALLOC, npages << PAGE_SHIFT))
 		return NULL;
 	if (lock_enter(&zone_lock, how & ALLOC_WAIT)) {
+		/* To free may enter the kernel. */
+		if (how & ALLOC_WAIT)
+			aside_flush();
 		pfn = alloc_locked(npages, align, how);
 		if (pfn)
 			describe(pfn, npages, class, page);
@@ -225,14 +229,18 @@ __far bool page_try_free(void *addr, size_t npages, size_t written)
 	return done;
 }
 
+void zone_free_run(pfn_t pfn, size_t npages, size_t written)
+{
+	set_class(pfn, 1, CLASS_NONE);
+	free_locked(pfn, npages, written, true);
+	reclaim_after_free(pfn, npages);
+}
+
 void page_free_written(void *addr, size_t npages)
 {
-	pfn_t pfn = addr_pfn(addr);
-
 	lock_acquire(&zone_lock);
-	set_class(pfn, 1, CLASS_NONE);
-	free_locked(pfn, npages, npages, true);
-	reclaim_after_free(pfn, npages);
+	aside_flush();
+	zone_free_run(addr_pfn(addr), npages, npages);
 	lock_release(&zone_lock);
 }
 
@@ -347,6 +355,7 @@ bool page_extend(void *addr, size_t old_pages, size_t new_pages)
 	bool done;
 
 	lock_acquire(&zone_lock);
+	aside_flush();
 	done = buddy_take(next, more);
 	if (!done && next <= z->end && z->end - buddy_run_below(z->end) <= next &&
 	    next + more > z->end && may_grow(z, old_pages, new_pages)) {

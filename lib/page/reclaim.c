@@ -26,6 +26,7 @@
 
 #include "base/bits.h"
 #include "os/os.h"
+#include "page/aside.h"
 #include "page/thp.h"
 #include "page/zone.h"
 #include "tune/tune.h"
@@ -33,6 +34,7 @@
 #define PASS_PAGES	(4ul << 20 >> PAGE_SHIFT) /* purged by one free(), or twice its own */
 #define PASS_STEPS	4096	/* free blocks looked at in one go */
 #define PURGE_ORDER	4	/* smaller blocks are worth no system call of free() */
+#define ASIDE_MOST	512	/* pages that free() may put aside (aside.c) */
 #define IDLE_STEP	(16ul << 20 >> PAGE_SHIFT) /* the least that kswapd does at a time */
 
 /* kswapd: see reclaim.h. */
@@ -62,7 +64,7 @@ bool reclaim_allowed(void)
 
 size_t reclaim_excess(size_t idle, size_t purged)
 {
-	size_t used = 0, free = idle, mark;
+	size_t used = 0, free = idle + READ_ONCE(aside.pages), mark;
 
 	WRITE_ONCE(not_live, idle + purged);
 	for (unsigned i = 0; i < NR_ZONES; i++) {
@@ -190,6 +192,27 @@ static void trim_top(struct zone *z, pfn_t end)
 		zone_brk_trim(z, tune.top_pad);
 }
 
+/* The watermark of a zone, less what lies aside. */
+static size_t zone_mark(const struct zone *z)
+{
+	size_t mark = watermark(READ_ONCE(z->present) - READ_ONCE(z->free));
+
+	return mark - MIN(mark, READ_ONCE(aside.pages));
+}
+
+/*
+ * What may lie aside must not bring a zone above its watermark, and stays small. kswapd
+ * is to be woken by what is free.
+ */
+static void allow_aside(const struct zone *z, size_t mark)
+{
+	size_t most = kswapd_wake ? 0 : mark - MIN(mark, z->free_touched);
+
+	most = MIN(most, ASIDE_MOST);
+	if (aside.most != most)
+		WRITE_ONCE(aside.most, most);
+}
+
 void reclaim_after_free(pfn_t pfn, size_t npages)
 {
 	struct zone *z = section_of(pfn)->zone;
@@ -201,7 +224,9 @@ void reclaim_after_free(pfn_t pfn, size_t npages)
 		return;
 	if (unlikely(z->free_touched > READ_ONCE(kswapd_mark)))
 		kswapd_wake();
-	mark = target = MAX(watermark(z->present - z->free), z->purge_floor);
+	mark = zone_mark(z);
+	allow_aside(z, mark);
+	mark = target = MAX(mark, z->purge_floor);
 	if (likely(z->free_touched <= mark))
 		return;
 	/* Who frees no small blocks any more tells nothing new of them. */
@@ -230,6 +255,7 @@ bool reclaim_all(size_t pad)
 	size_t given = 0;
 
 	lock_acquire(&zone_lock);
+	aside_flush();
 	given += zone_brk_trim(&zones[ZONE_BRK], pad);
 	for (unsigned i = 0; i < NR_ZONES; i++) {
 		given += purge_all(&zones[i], 0, 0);
@@ -282,6 +308,7 @@ bool reclaim_sleep(size_t keep, bool refused, uint32_t *awake)
 	bool sleep;
 
 	lock_acquire(&zone_lock);
+	aside_flush();
 	for (unsigned i = 0; i < NR_ZONES; i++)
 		most = MAX(most, zones[i].free_touched);
 	keep >>= PAGE_SHIFT;
@@ -298,6 +325,7 @@ bool reclaim_sleep(size_t keep, bool refused, uint32_t *awake)
 void reclaim_pressure(void)
 {
 	lock_acquire(&zone_lock);
+	aside_flush();
 	for (unsigned i = 0; i < NR_ZONES && reclaim_allowed(); i++) {
 		purge_largest_first(&zones[i], 0);
 	}

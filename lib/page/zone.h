@@ -99,6 +99,11 @@ void zone_note_written(pfn_t pfn, size_t npages);
 size_t zone_untouched(pfn_t pfn, size_t npages);
 /* As page_free() of pages of which all may be other than zero; the first loses its class. */
 void page_free_written(void *addr, size_t npages);
+/*
+ * With zone_lock held, which may be dropped meanwhile: a run of a block or of a slab, of which
+ * so many leading pages may be other than zero. Its first page loses its class.
+ */
+void zone_free_run(pfn_t pfn, size_t npages, size_t written);
 /* Without the lock: give back the memory of a run in use, of which few pages are in memory. */
 void page_empty(pfn_t pfn, size_t npages);
 

@@ -16,6 +16,15 @@
 #include "slab/large.h"
 #include "slab/slab.h"
 
+__cold_path void bad_object(const struct kmem_cache *c, const void *obj, long index)
+{
+	if (index >= 0)
+		bug("double free of %p: object %ld of the slab at %p, cache %s", obj, index,
+		    slab_base(c, obj), c->name);
+	bug("invalid free of %p: inside of an object of the slab at %p, cache %s", obj,
+	    slab_base(c, obj), c->name);
+}
+
 /* The run in use that @pfn lies in; 0: none. Only first pages have a state. */
 static pfn_t run_of(pfn_t pfn, struct page **page)
 {
@@ -74,6 +83,9 @@ static _Noreturn void in_zone(const char *call, const void *p)
 	if (free_page)
 		bug("%s: double free of %p: its page is free already, zone %s", call, p, zone);
 	run = run_of(pfn, &page);
+	if (run && page->state == PG_AWAY)
+		bug("%s: double free of %p: its block is being freed already, zone %s", call, p,
+		    zone);
 	if (run && page->state == PG_LARGE) {
 		warn("%s: invalid free of %p: inside of the block of %lu bytes at %p, zone %s",
 		     call, p, (unsigned long)page->npages << PAGE_SHIFT, pfn_addr(run), zone);

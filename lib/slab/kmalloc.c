@@ -461,7 +461,7 @@ __noinline void *krealloc_other(void *p, size_t size)
 	if (unlikely(class == CLASS_LARGE)) {
 		struct page *page = page_in_use(p);
 
-		if (!IS_ALIGNED((uintptr_t)p, PAGE_SIZE) || page->state == PG_RUN)
+		if (!IS_ALIGNED((uintptr_t)p, PAGE_SIZE) || page->state != PG_LARGE)
 			bad_pointer("realloc", p);
 		return realloc_large(p, page, size);
 	}
@@ -487,7 +487,7 @@ void *krealloc(void *p, size_t size)
 	if (class == CLASS_LARGE) {
 		page = page_near(p);
 		if (likely(page) && IS_ALIGNED((uintptr_t)p, PAGE_SIZE) &&
-		    page->state != PG_RUN && likely(large_stays(page, size)))
+		    page->state == PG_LARGE && likely(large_stays(page, size)))
 			return p;
 	} else if (likely(is_object(class, p))) {
 		return stays(size, kmem_caches[class].usable) ? p : krealloc_move(p, size, class);

@@ -10,14 +10,16 @@
  * could lie free as a whole afterwards come from a zone too where a good part of as many
  * pages lies free in memory: as a mapping, all of them would be faulted in.
  *
- * The first page's state decides who may free: it goes from PG_LARGE to PG_NONE
+ * The first page's state decides who may free: it goes from PG_LARGE to PG_AWAY
  * by one compare-and-swap, so of two racing frees one is told.
  */
 #include "slab/large.h"
 
 #include "base/bits.h"
+#include "debug/track.h"
 #include "os/bug.h"
 #include "os/os.h"
+#include "page/aside.h"
 #include "page/migrate.h"
 #include "page/section.h"
 #include "page/thp.h"
@@ -106,15 +108,17 @@ void large_free(void *p)
 
 	if (!page || !IS_ALIGNED((uintptr_t)p, PAGE_SIZE))
 		bad_pointer("free", p);
-	page_fetch_free(p);
 	npages = page->npages;
-	if (!__atomic_compare_exchange_n(&page->state, &large, PG_NONE, false,
+	if (!__atomic_compare_exchange_n(&page->state, &large, PG_AWAY, false,
 					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-		if (large == PG_RUN)
+		if (large != PG_NONE)
 			bad_pointer("free", p);
 		bug("double free of %p: another thread is freeing it", p);
 	}
 	large_count(-(long)npages, -1);
+	if (likely(!track_any) && !page->zeroed && aside_put(p, page, npages))
+		return;
+	page_fetch_free(p);
 	page_free_sparse(p, npages, page->zeroed);
 }
 

@@ -23,8 +23,10 @@
 #include "debug/track.h"
 #include "os/bug.h"
 #include "os/thread.h"
+#include "page/aside.h"
 #include "page/section.h"
 #include "page/task.h"
+#include "slab/badptr.h"
 #include "slab/deferred.h"
 #include "slab/units.h"
 
@@ -172,6 +174,8 @@ static void slab_destroy(struct kmem_cache *c, struct slab *s)
 	/* Leave no state behind in descriptors that held the bitmap. */
 	slab_bitmap(s)[slab_words(c) - 1] = 0;
 	s->cache = NULL;
+	if (!c->tracked && !s->purged && aside_put(base, (struct page *)s, written))
+		return;
 	if (c->tracked)
 		slab_tracks_drop(c, *slab_tracks(c, s), ALLOC_NORMAL);
 	if (unlikely(s->purged))
@@ -301,15 +305,6 @@ struct slab *slab_of(const void *obj, unsigned class)
 	return (struct slab *)page_in_use(slab_base(&kmem_caches[class], obj));
 }
 
-static __cold_path _Noreturn void bad_free(struct kmem_cache *c, const void *obj, long index)
-{
-	if (index >= 0)
-		bug("double free of %p: object %ld of the slab at %p, cache %s", obj, index,
-		    slab_base(c, obj), c->name);
-	bug("invalid free of %p: inside of an object of the slab at %p, cache %s", obj,
-	    slab_base(c, obj), c->name);
-}
-
 static uint32_t empty_limit(const struct kmem_cache *c)
 {
 	/* A large slab is as well kept by the buddy, for whoever needs pages. */
@@ -379,7 +374,7 @@ static inline struct slab *see_slab(struct kmem_cache *c, struct seen *seen, con
 static __cold_path _Noreturn void bad_put(struct kmem_cache *c, const void *obj)
 {
 	lock_release(&c->list_lock);
-	bad_free(c, obj, slab_index(c, obj));
+	bad_object(c, obj, slab_index(c, obj));
 }
 
 /*

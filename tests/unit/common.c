@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "page/aside.h"
 #include "page/zone.h"
 #include "slab/percpu.h"
 #include "slab/slab.h"
@@ -111,8 +112,11 @@ size_t zones_used(void)
 {
 	size_t n = 0;
 
+	lock_acquire(&zone_lock);
+	aside_flush();
 	for (unsigned i = 0; i < NR_ZONES; i++)
 		n += zones[i].present - zones[i].free - zones[i].meta;
+	lock_release(&zone_lock);
 	return n;
 }
 
