@@ -43,6 +43,7 @@
 #include "os/lock.h"
 #include "os/os.h"
 #include "os/proc.h"
+#include "page/aside.h"
 #include "page/reserve.h"
 #include "page/vmalloc.h"
 #include "page/vmap.h"
@@ -101,6 +102,7 @@ static void release(bool child)
 		lock_after_fork(&c->list_lock, child);
 	percpu_fork_done(child);
 	if (child) {
+		aside_fork_child();
 		capture_fork_child();
 		caches_fork_child();
 		deferred_fork_child();

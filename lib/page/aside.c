@@ -14,7 +14,7 @@
  * zone_lock, who takes all runs by one exchange. No single run is ever taken off, so a head that
  * has been freed and put aside again meanwhile is as good as before. Signal handlers and other
  * CPUs may put at any instruction. A child of fork has what lay aside; what another thread had
- * in hand is lost to it.
+ * in hand is lost to it, and is not counted any more.
  *
  * What lies aside is in memory and counts for the watermark (reclaim.c), so that the promise on
  * free touched pages holds. Programs that set parameters or a limit count on what the very
@@ -68,4 +68,13 @@ void aside_free_all(void)
 		zone_free_run(pfn, page->npages, written);
 		pfn = next;
 	}
+}
+
+void aside_fork_child(void)
+{
+	size_t pages = 0;
+
+	for (pfn_t pfn = aside.runs; pfn; pfn = page_of(pfn)->words[NEXT])
+		pages += page_of(pfn)->npages;
+	aside.pages = pages;
 }

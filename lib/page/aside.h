@@ -22,6 +22,7 @@ struct aside {
 extern struct aside aside;
 
 void aside_free_all(void);
+void aside_fork_child(void);
 
 /* With zone_lock held, which may be dropped meanwhile: free what lies aside. */
 static inline void aside_flush(void)

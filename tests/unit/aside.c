@@ -173,6 +173,22 @@ START_TEST(not_with_parameters)
 }
 END_TEST
 
+/* The child does not count what another thread was about to put there. */
+START_TEST(forked)
+{
+	boot();
+	kfree(get(BYTES));
+	aside.pages += MOST;
+	aside_fork_child();
+	is_aside(PAGES);
+	kfree(get(100));
+	zones_used();
+	is_aside(0);
+	aside_fork_child();
+	is_aside(0);
+}
+END_TEST
+
 static void call_free(void *p)
 {
 	kfree(p);
@@ -263,7 +279,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		waits, dirty, slabs, bounded, not_all, not_with_parameters, twice, threads,
+		waits, dirty, slabs, bounded, not_all, not_with_parameters, forked, twice,
+		threads,
 	};
 
 	return unit_run("aside", tests, ARRAY_SIZE(tests));
