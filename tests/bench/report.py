@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Tables, geometric means and charts from the single runs.
 
-The ratio of a cell is the median of its runs over the smallest median that a peer has in
-that row; Stele is never its own yardstick. A failed cell is FAIL: it takes no part in its
-allocator's geometric mean, and the number of such cells stands beside the mean.
+The ratio of a cell is the median, over the repetitions, of its run over that of the row's best
+peer in the same repetition: runs that stand side by side in time feel the machine alike. Best is
+the peer whose runs are, in the median, the smallest part of what all of a repetition took; Stele
+is never its own yardstick. A failed cell is FAIL: it takes no part in its allocator's geometric
+mean, and the number of such cells stands beside the mean.
 """
 
 import csv
@@ -42,21 +44,24 @@ def median_of(results, row, alloc, figure):
 
 
 class Cell:
-    """One allocator in one row: medians and spread as ratios, or failed."""
+    """One allocator in one row: a value for each repetition, the ratios' median and spread."""
 
     def __init__(self, runs, figure):
         self.failed = not runs or any(r["status"] != "ok" for r in runs)
         self.ratio = self.low = self.high = None
-        if not self.failed:
-            # A clock tick of 0 would make every ratio infinite.
-            values = [max(r[figure], 1e-4) for r in runs]
-            self.median, self.least, self.most = (
-                statistics.median(values), min(values), max(values))
+        # A clock tick of 0 would make every ratio infinite.
+        self.values = {} if self.failed else {r["rep"]: max(r[figure], 1e-4) for r in runs}
+
+    def median(self):
+        return statistics.median(self.values.values())
+
+    def to(self, values):
+        """Its runs over those of the same repetitions."""
+        return [v / values[rep] for rep, v in self.values.items()]
 
     def scale(self, best):
-        if not self.failed:
-            self.ratio = self.median / best
-            self.low, self.high = self.least / best, self.most / best
+        ratios = self.to(best.values)
+        self.ratio, self.low, self.high = statistics.median(ratios), min(ratios), max(ratios)
 
     def text(self):
         if self.failed:
@@ -72,14 +77,17 @@ class Table:
         self.best = {r.name: self.scale_row(r) for r in rows}
 
     def scale_row(self, row):
-        """The best peer's median; without any peer that ran, the best there is."""
+        """The best peer's cell; without any peer that ran, the best there is."""
         fine = [a for a in self.allocs if not self.cells[row.name, a.name].failed]
-        yard = [a for a in fine if a.is_peer] or fine
-        if not yard:
+        cells = [self.cells[row.name, a.name] for a in fine]
+        if not cells:
             return None
-        best = min(self.cells[row.name, a.name].median for a in yard)
-        for a in self.allocs:
-            self.cells[row.name, a.name].scale(best)
+        means = {rep: statistics.geometric_mean(c.values[rep] for c in cells)
+                 for rep in cells[0].values}
+        yard = [self.cells[row.name, a.name] for a in fine if a.is_peer] or cells
+        best = min(yard, key=lambda c: statistics.median(c.to(means)))
+        for c in cells:
+            c.scale(best)
         return best
 
     def ratios(self, alloc, group=None):
@@ -102,9 +110,9 @@ class Table:
         return f"{sum(r <= 1.0 for r in ratios)} of {len(ratios) + failed}"
 
     def best_text(self, row):
-        best = self.best[row.name]
-        if best is None:
+        if self.best[row.name] is None:
             return "-"
+        best = self.best[row.name].median()
         return f"{best:.3f}" if self.figure in ("time", "cpu") else f"{best:.0f}"
 
     def lines(self):
@@ -191,10 +199,11 @@ def write_all(args, rows, allocs, results):
     peers = [a.name for a in allocs if a.is_peer] or ["none"]
     md = ["# Benchmark results", "",
           f"{cpu_name()}, Linux {platform.release()}, {platform.libc_ver()[0]} "
-          f"{platform.libc_ver()[1]}; {args.reps} repetitions, scale {args.scale:g}.", "",
-          "Every number is a ratio to the best peer of the row (" + ", ".join(peers) + "): "
-          "median (minimum-maximum). Smaller is better. FAIL: crashed, timed out, or printed "
-          "something wrong.", ""]
+          f"{platform.libc_ver()[1]}; {args.reps} repetitions, of short rows more, scale "
+          f"{args.scale:g}.", "",
+          "Every number is a ratio to the best peer of the row (" + ", ".join(peers) + ") in the "
+          "same repetition: median (minimum-maximum). Smaller is better. FAIL: crashed, timed "
+          "out, or printed something wrong.", ""]
     tables = []
     for figure, title, unit in FIGURES:
         table = Table(figure, rows, allocs, results)

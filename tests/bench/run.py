@@ -28,6 +28,8 @@ PEER_LIBS = {
     "tcmalloc": "libtcmalloc_minimal.so.4",
 }
 TIMEOUT = 120
+ROW_TIME = 1.5      # seconds for each allocator that a row is repeated for,
+REPS_MOST = 3       # up to so many times as often
 
 
 class Allocator:
@@ -48,7 +50,8 @@ class Progress:
     """One rewritten line on a terminal, else one line per row."""
 
     def __init__(self, total):
-        self.total, self.done, self.start = total, 0, time.monotonic()
+        self.total, self.done = total, 0
+        self.start = self.row_start = time.monotonic()
         self.tty = sys.stderr.isatty()
 
     def eta(self):
@@ -166,7 +169,8 @@ def parse_args():
     p.add_argument("--build", default="build", help="the build directory (default: build)")
     p.add_argument("--out", help="where results go (default: BUILD/bench-results)")
     p.add_argument("--work", help="inputs, made once (default: BUILD/bench-work)")
-    p.add_argument("--reps", type=int, help="repetitions (default 5)")
+    p.add_argument("--reps", type=int,
+                   help="repetitions (default 5); of short rows up to three times as many")
     p.add_argument("--scale", type=float, help="amount of work (default 1.0)")
     p.add_argument("--quick", action="store_true", help="one repetition at scale 0.25")
     p.add_argument("--only", help="rows or groups, comma separated; name* matches more")
@@ -232,10 +236,22 @@ def choose_rows(args, all_rows):
     return picked
 
 
+def repetitions(reps, allocs, progress):
+    """More of a short row, as its median scatters more; of a single one there is none."""
+    yield from range(reps)
+    end = progress.row_start + ROW_TIME * len(allocs)
+    for rep in range(reps, reps * REPS_MOST if reps > 1 else 0):
+        if time.monotonic() >= end:
+            break
+        progress.total += len(allocs)
+        yield rep
+
+
 def run_row(bench, row, allocs, reps, progress):
     """After a failure the allocator's other repetitions of this row are not run."""
     results, failed = [], {}
-    for rep in range(reps):
+    progress.row_start = time.monotonic()
+    for rep in repetitions(reps, allocs, progress):
         turn = rep % len(allocs)
         for alloc in allocs[turn:] + allocs[:turn]:
             progress.step(row.name, alloc.name)
