@@ -103,7 +103,7 @@ bool barn_put(struct kmem_cache *c, void *const *objs, size_t n, bool wait)
 	struct barn *b = &c->barn;
 	bool ok;
 
-	if (READ_ONCE(b->count) + n > b->limit || !lock_enter(&b->lock, wait))
+	if (!barn_has_room(c, n) || !lock_enter(&b->lock, wait))
 		return false;
 	ok = make_room(c, n, wait);
 	if (ok) {

@@ -11,6 +11,12 @@ bool barn_is_for(struct kmem_cache *c, uint32_t self);
 void barn_note_spilt(struct kmem_cache *c, size_t n);
 /* @self has missed. */
 void barn_note_taker(struct kmem_cache *c, uint32_t self);
+/* For @n objects; a hint. */
+static inline bool barn_has_room(const struct kmem_cache *c, size_t n)
+{
+	return READ_ONCE(c->barn.count) + n <= c->barn.limit;
+}
+
 /*
  * Store all of @objs; false: no room, nothing stored. Who may not @wait finds no
  * room, and nothing to take, in a barn that is in use.

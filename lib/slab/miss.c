@@ -116,8 +116,11 @@ __noinline void class_flush(unsigned class, void *obj)
 		deferred_drain();
 	if (percpu_grow(class) && percpu_push(class, obj))
 		return;
-	to_barn = barn_is_for(c, percpu_self());
-	n = to_barn ? percpu_refill_size(class) : percpu_slice_size(class);
+	n = percpu_refill_size(class);
+	/* Slabs take a whole batch no faster than its slices, of which free() does one. */
+	to_barn = barn_has_room(c, n) && barn_is_for(c, percpu_self());
+	if (!to_barn)
+		n = percpu_slice_size(class);
 	n = percpu_pop_batch(class, objs, n);
 	spill(c, objs, n, to_barn);
 	track_forget(objs, n);

@@ -22,7 +22,14 @@ static uint32_t region_bytes __initdata;
 #define GROW_BYTES	512u
 #define GROW_MOST	64u
 
-#define SLICE_MIN	4u	/* objects that a full sheaf gives to the slabs at first */
+/*
+ * Objects that a full sheaf gives to the slabs at first, and at most: of large ones, each in
+ * a slab of its own, free() waits for so many slabs at a time.
+ */
+#define SLICE_MIN	4u
+#define SLICE_LARGE	256u	/* bytes, from here on: */
+#define SLICE_LARGE_MIN	2u
+#define SLICE_LARGE_MOST 8u
 
 /*
  * A load is held up by an earlier store whose address has the same twelve low bits. So what
@@ -150,17 +157,20 @@ static uint16_t cut_off(const void *obj)
 size_t region_slice(struct region *r, unsigned class)
 {
 	uint32_t begin = READ_ONCE(r->sheaf[class].begin), end = READ_ONCE(r->end[class]);
-	size_t half = region_half(r, class), n;
+	bool large = kmem_caches[class].size > SLICE_LARGE;
+	size_t half = region_half(r, class), least = large ? SLICE_LARGE_MIN : SLICE_MIN, most, n;
 	void **objs = region_at(r, end);
 
 	/* The last two of one that is stopped, or about to move. */
-	if (class > NR_SIZE_CLASSES || half <= SLICE_MIN || end < begin || (end - begin) / sizeof(void *) <= half)
+	if (class > NR_SIZE_CLASSES || half <= least || end < begin ||
+	    (end - begin) / sizeof(void *) <= half)
 		return half;
-	n = MIN(READ_ONCE(r->slice[class]), half);
+	most = large ? MIN(half, SLICE_LARGE_MOST) : half;
+	n = MIN(READ_ONCE(r->slice[class]), most);
 	if (n && cut_off(READ_ONCE(objs[-(ptrdiff_t)n - 1])) == READ_ONCE(r->below[class]))
-		n = MIN(2 * n, half);
+		n = MIN(2 * n, most);
 	else
-		n = SLICE_MIN;
+		n = least;
 	WRITE_ONCE(r->slice[class], (uint16_t)n);
 	WRITE_ONCE(r->below[class], cut_off(READ_ONCE(objs[-(ptrdiff_t)n - 1])));
 	return n;

@@ -113,30 +113,45 @@ static struct kmem_cache *full_sheaf(size_t size)
 	return c;
 }
 
-/* Slices of a full sheaf double while nothing but frees come, and are small again after. */
-START_TEST(slices)
+static void slices_of(size_t size, size_t first, size_t most)
 {
 	struct kmem_cache *c;
 	size_t n, half;
 
 	unit_boot();
-	c = full_sheaf(512);
+	c = full_sheaf(size);
 	half = percpu_refill_size(c->class);
-	must_eq(percpu_slice_size(c->class), 4);
-	for (n = 4; n < half; n = MIN(2 * n, half)) {
+	most = MIN(half, most);
+	must_eq(percpu_slice_size(c->class), first);
+	for (n = first; n < most; n = MIN(2 * n, most)) {
 		must_eq(percpu_pop_batch(c->class, out, n), n);
 		must_eq(percpu_push_batch(c->class, out, n), n);
-		must_eq(percpu_slice_size(c->class), MIN(2 * n, half));
+		must_eq(percpu_slice_size(c->class), MIN(2 * n, most));
 	}
 	/* As many taken as freed: no other object is where it was. */
-	must_eq(percpu_pop_batch(c->class, out, half), half);
-	must_eq(percpu_push_batch(c->class, out, half), half);
-	must_eq(percpu_slice_size(c->class), half);
+	must_eq(percpu_pop_batch(c->class, out, most), most);
+	must_eq(percpu_push_batch(c->class, out, most), most);
+	must_eq(percpu_slice_size(c->class), most);
 	/* One more, and another in its place. */
-	must_eq(percpu_pop_batch(c->class, out, half + 1), half + 1);
-	must(percpu_push(c->class, out[half]));
-	must_eq(percpu_push_batch(c->class, out, half), half);
-	must_eq(percpu_slice_size(c->class), 4);
+	must_eq(percpu_pop_batch(c->class, out, most + 1), most + 1);
+	must(percpu_push(c->class, out[most]));
+	must_eq(percpu_push_batch(c->class, out, most), most);
+	must_eq(percpu_slice_size(c->class), first);
+}
+
+/*
+ * Slices of a full sheaf double while nothing but frees come, and are small again after; of large
+ * objects they are small.
+ */
+START_TEST(slices)
+{
+	slices_of(256, 4, SIZE_MAX);
+}
+END_TEST
+
+START_TEST(slices_of_large)
+{
+	slices_of(512, 2, 8);
 }
 END_TEST
 
@@ -153,15 +168,22 @@ START_TEST(slices_of_free)
 	barn_note_taker(c, percpu_self());
 	out_of_slabs = c->nr_inuse;
 	class_free(c->class, objs[n++]);
-	must_eq(c->nr_inuse, out_of_slabs - 4);
-	must_eq(percpu_count(c->class), c->sheaf_max - 4 + 1);
+	must_eq(c->nr_inuse, out_of_slabs - 2);
+	must_eq(percpu_count(c->class), c->sheaf_max - 2 + 1);
 	must_eq(c->barn.count, 0);
 	while (percpu_push(c->class, objs[n]))
 		n++;
 	barn_note_taker(c, percpu_self() + 1);
-	class_free(c->class, objs[n]);
-	must_eq(c->nr_inuse, out_of_slabs - 4);
+	class_free(c->class, objs[n++]);
+	must_eq(c->nr_inuse, out_of_slabs - 2);
 	must_eq(c->barn.count, percpu_refill_size(c->class));
+	/* There is no room for a half: a slice again. */
+	while (percpu_push(c->class, objs[n]))
+		n++;
+	c->barn.limit = c->barn.count;
+	class_free(c->class, objs[n]);
+	must_eq(c->nr_inuse, out_of_slabs - 2 - 2);
+	must_eq(c->barn.count, c->barn.limit);
 }
 END_TEST
 
@@ -249,8 +271,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		rare_misses, thick_misses, larger_ones_later, slices, slices_of_free,
-		small_barn, barn_of_late, clear_of_the_area,
+		rare_misses, thick_misses, larger_ones_later, slices, slices_of_large,
+		slices_of_free, small_barn, barn_of_late, clear_of_the_area,
 	};
 
 	return unit_run("sheaf", tests, ARRAY_SIZE(tests));
